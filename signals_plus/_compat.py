@@ -1,0 +1,80 @@
+"""The only module that touches what ``django.dispatch.Signal`` does not document.
+
+Tried on Django 5.2, 6.0 and 6.1; a test per version stands behind each function.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import django
+from django.dispatch import Signal
+from django.dispatch.dispatcher import _make_id  # type: ignore[attr-defined]
+
+M2M_CHANGED_SENDS_RAW = django.VERSION >= (6, 1)
+
+ReceiverLists = tuple[list[Any], list[Any]]
+LiveReceivers = Callable[[Signal, Any, ReceiverLists], ReceiverLists]
+
+
+def make_id(target: object) -> Any:
+    """Return the key under which Django stores a receiver or a sender."""
+    return _make_id(target)
+
+
+def connected_to(signal: Signal, sender: object) -> Iterator[tuple[Any, Callable[..., Any]]]:
+    """Yield (lookup key, receiver) of what is connected to just this sender of the signal."""
+    sender_id = make_id(sender)
+    for key, entry_sender_id, receiver in _entries(signal):
+        if entry_sender_id == sender_id:
+            yield key, receiver
+
+
+def is_connected(signal: Signal, function: object) -> bool:
+    """Tell whether this very function is connected to the signal, for whatever sender."""
+    function_id = make_id(function)
+    return any(key == function_id for key, _, _ in _entries(signal))
+
+
+def _entries(signal: Signal) -> Iterator[tuple[Any, Any, Callable[..., Any]]]:
+    # An entry is (key, receiver, is_async) up to 5.2 and (key, receiver, sender_ref, is_async)
+    # since 6.0: only the two first have always been there.
+    for (key, sender_id), receiver, *_ in list(signal.receivers):
+        if isinstance(receiver, weakref.ReferenceType):
+            receiver = receiver()
+        if receiver is not None:
+            yield key, sender_id, receiver
+
+
+def hook_signal(signal: Signal, live: LiveReceivers) -> None:
+    """Let ``live`` have the last word on whom this signal calls.
+
+    ``send``, ``asend``, their robust forms and ``has_listeners`` all ask ``_live_receivers``. The
+    class's method is looked up at every call, so that a patch of it (sentry-sdk's) is honoured
+    whether it came before or after.
+    """
+    if "_live_receivers" in vars(signal):
+        return
+
+    def _live_receivers(sender: Any) -> ReceiverLists:
+        return live(signal, sender, type(signal)._live_receivers(signal, sender))  # type: ignore[attr-defined]
+
+    signal._live_receivers = _live_receivers  # type: ignore[attr-defined]
+
+
+def hook_every_signal(live: LiveReceivers) -> None:
+    """Do the same for every signal there is, and every one still to come. Once per process."""
+    if live in _hooks_of_every_signal:
+        return
+    _hooks_of_every_signal.add(live)
+    original = Signal._live_receivers  # type: ignore[attr-defined]
+
+    def _live_receivers(self: Signal, sender: Any) -> ReceiverLists:
+        return live(self, sender, original(self, sender))
+
+    Signal._live_receivers = _live_receivers  # type: ignore[attr-defined]
+
+
+_hooks_of_every_signal: set[LiveReceivers] = set()

@@ -1,0 +1,58 @@
+"""The port between task receivers and a queue."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.core.checks import CheckMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a queue has to know of a task receiver.
+
+    ``run`` is what the worker calls with the payload. ``options`` are the receiver's
+    ``backend_options``, which the package does not read.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    run: Callable[[str], None]
+    queue_name: str | None = None
+    run_after: timedelta | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class BaseBackend(ABC):
+    """A queue under an alias of ``SIGNALS_PLUS_BACKENDS``.
+
+    One object serves all threads of the process.
+    """
+
+    def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
+        self.alias = alias
+        self.options = options
+
+    @abstractmethod
+    def register(self, task: Task) -> None:
+        """Make a task known to the queue of this process. Calling it again changes nothing.
+
+        Raises:
+            InvalidReceiverError: The queue cannot do what the receiver asks for.
+        """
+
+    @abstractmethod
+    def enqueue(self, task: Task, payload: str) -> None:
+        """Hand one payload to the queue, within a bounded time.
+
+        Raises:
+            BackendError: The queue did not take it.
+        """
+
+    def check(self) -> list[CheckMessage]:
+        """Return what Django's system checks should say about the queue's configuration."""
+        return []

@@ -1,0 +1,54 @@
+"""Call any receiver from synchronous code, ``async def`` ones too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.db import connections
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether calling the function gives a coroutine, callable objects included."""
+    return iscoroutinefunction(function) or iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - the method itself is asked about
+    )
+
+
+def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function itself, or for an ``async def`` one a synchronous way to run it."""
+    if not is_async(function):
+        return function
+
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if not _loop_runs_here():
+            return async_to_sync(awaited)(*args, **kwargs)
+        # async_to_sync refuses a thread whose loop is running (a synchronous send() inside
+        # async code). Another thread may run the coroutine while this one waits.
+        context = copy_context()
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            return pool.submit(context.run, _run_and_close, awaited, args, kwargs).result()
+
+    return run
+
+
+def _loop_runs_here() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _run_and_close(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    try:
+        return async_to_sync(function)(*args, **kwargs)
+    finally:
+        connections.close_all()

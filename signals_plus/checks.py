@@ -1,0 +1,83 @@
+"""System checks for what can only be seen once the whole project is loaded."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import sysconfig
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as CheckWarning
+
+from .backends.handler import backends
+from .conf import Settings, settings
+from .exceptions import SettingsError
+from .registry import registry
+
+DECORATORS = frozenset({"receiver", "receiver_on_commit", "receiver_task"})
+
+
+@register("signals_plus")
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E002: a ``SIGNALS_PLUS_*`` setting cannot be read."""
+    found: list[CheckMessage] = []
+    for name in (name for name, member in vars(Settings).items() if isinstance(member, property)):
+        try:
+            getattr(settings, name)
+        except SettingsError as error:
+            found.append(Error(str(error), hint="See the settings reference.", id="signals_plus.E002"))
+    return found
+
+
+@register("signals_plus")
+def check_backends(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W002, W003, W004: what the queues of the task receivers say of their configuration."""
+    aliases = sorted({receiver.options.backend for receiver in registry})
+    return [message for alias in aliases for message in backends[alias].check()]
+
+
+@register("signals_plus")
+def check_signals_modules(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """W001: a ``signals.py`` of the project connects receivers and was never imported."""
+    libraries = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    found: list[CheckMessage] = []
+    for app in app_configs or apps.get_app_configs():
+        path = Path(app.path).resolve()
+        if libraries.intersection(path.parents) or f"{app.name}.signals" in sys.modules:
+            continue
+        spec = find_spec(f"{app.name}.signals")
+        if spec is None or spec.origin is None or spec.origin in imported:
+            continue
+        if _connects_receivers(Path(spec.origin)):
+            found.append(
+                CheckWarning(
+                    f"{app.name}.signals connects receivers, but nothing imports it: they never "
+                    "run.",
+                    hint="Rename it to receivers.py, add 'signals' to SIGNALS_PLUS_AUTODISCOVER, "
+                    "or import it in the app's AppConfig.ready().",
+                    obj=app,
+                    id="signals_plus.W001",
+                )
+            )
+    return found
+
+
+def _connects_receivers(path: Path) -> bool:
+    if path.suffix != ".py":
+        return False
+    return any(
+        isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Name) and node.func.id in DECORATORS)
+            or (isinstance(node.func, ast.Attribute) and node.func.attr in {"connect", *DECORATORS})
+        )
+        for node in ast.walk(ast.parse(path.read_bytes()))
+    )

@@ -1,0 +1,184 @@
+"""The one place that connects anything to a signal."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import AppRegistryNotReady
+from django.db.models.signals import ModelSignal
+from django.dispatch import Signal
+
+from . import _compat, builtin, calling, guards, lineage, live, naming, validation
+from .events import row_alias
+from .exceptions import InvalidReceiverError
+from .options import Options
+
+logger = logging.getLogger("signals_plus")
+
+class BaseReceiver(ABC):
+    """A function and the rules by which signals reach it."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str,
+        signals: Sequence[Signal],
+        senders: Sequence[Any],
+        options: Options,
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.signals = tuple(signals)
+        self.senders = tuple(senders)
+        self.options = options
+        self.guard_key = guards.key_of(function)
+        self.origin = naming.Origin.of(function)
+        self.call = calling.synchronous(function)
+
+    def validate(self) -> None:
+        """Raise InvalidReceiverError for options that cannot mean anything."""
+        validation.check_options(self.name, self.options, self.signals)
+
+    def connected(self) -> None:
+        """Do what is left once all signals are connected."""
+
+    @abstractmethod
+    def dispatch(
+        self, signal: Signal, sender: Any, kwargs: Mapping[str, Any], chain: lineage.Chain
+    ) -> Any:
+        """Do what the decorator promises with an event that passed all conditions."""
+
+    def receive(self, signal: Signal, sender: Any, kwargs: Mapping[str, Any]) -> Any:
+        """Take one event from the signal, if it is one that this receiver asked for."""
+        options = self.options
+        if not options.raw and kwargs.get("raw") and isinstance(signal, ModelSignal):
+            return None
+        if options.created is not None and kwargs.get("created") is not options.created:
+            return None
+        if options.when is not None and not options.when(signal=signal, sender=sender, **kwargs):
+            return None
+        chain = lineage.extend(
+            self.guard_key, kwargs.get("instance"), row_alias(kwargs), options.recursion
+        )
+        if chain is None:
+            logger.debug("Receiver %s skipped: its own work caused the event again", self.name)
+            return None
+        return self.dispatch(signal, sender, kwargs, chain)
+
+
+def connect(receiver: BaseReceiver, dispatch_uid: Hashable | None) -> None:
+    """Connect a receiver to all its signals and senders, or to none if one of them is refused.
+
+    The signal stores the receiver under the key Django would have given the function itself, so
+    that ``signal.disconnect(function)`` finds it.
+    """
+    key = dispatch_uid or _compat.make_id(receiver.function)
+    pairs = [
+        (signal, _resolved(sender) if isinstance(signal, ModelSignal) else sender)
+        for signal, sender in product(receiver.signals, receiver.senders)
+    ]
+    replaced = [
+        (signal, sender, old_key)
+        for signal, sender in pairs
+        for old_key in _keys_to_replace(receiver, signal, sender, dispatch_uid)
+    ]
+    for signal, sender, old_key in replaced:
+        signal.disconnect(sender=sender, dispatch_uid=old_key)
+    connected = _connectable(receiver)
+    for signal, sender in pairs:
+        if isinstance(sender, str) and isinstance(signal, ModelSignal):
+            _waiting_for_model.append((signal, sender.lower(), key, connected))
+        signal.connect(connected, sender=sender, weak=False, dispatch_uid=key)
+        if receiver.options.priority:
+            live.watch(signal)
+    receiver.connected()
+
+
+# What was connected to a model that is not loaded yet: no signal knows of it so far.
+_waiting_for_model: list[tuple[Signal, str, Any, Callable[..., Any]]] = []
+
+
+def _connectable(receiver: BaseReceiver) -> Callable[..., Any]:
+    """Return what the signal calls: always synchronous, named as the function it stands for.
+
+    Not ``functools.wraps``: Django would look through ``__wrapped__`` for its own checks.
+    """
+
+    def connected(signal: Signal, sender: Any, **kwargs: Any) -> Any:
+        return receiver.receive(signal, sender, kwargs)
+
+    module, _, qualname = naming.dotted_name(receiver.function).rpartition(".")
+    connected.__module__ = getattr(receiver.function, "__module__", module)
+    connected.__qualname__ = getattr(receiver.function, "__qualname__", qualname)
+    connected.__name__ = getattr(receiver.function, "__name__", qualname)
+    connected.__doc__ = receiver.function.__doc__
+    connected.signals_plus = receiver  # type: ignore[attr-defined]
+    return connected
+
+
+def _resolved(sender: Any) -> Any:
+    """Return the model that a string names, if it is loaded already."""
+    if not isinstance(sender, str):
+        return sender
+    try:
+        return apps.get_registered_model(*sender.split("."))
+    except (LookupError, AppRegistryNotReady):
+        return sender
+
+
+def _keys_to_replace(
+    receiver: BaseReceiver, signal: Signal, sender: Any, dispatch_uid: Hashable | None
+) -> list[Hashable]:
+    """Return the keys of connections that this one takes the place of, or refuse it."""
+    key = dispatch_uid or _compat.make_id(receiver.function)
+    replaced = []
+    for old_key, connected in _connected_before(signal, sender):
+        old = getattr(connected, "signals_plus", None)
+        if old is None:
+            if old_key == key:
+                raise _taken(receiver, signal, naming.dotted_name(connected))
+        elif old.function == receiver.function:
+            again = old_key == key and type(old) is type(receiver)
+            if not again or not (dispatch_uid or old.options == receiver.options):
+                raise InvalidReceiverError(
+                    receiver.name,
+                    f"is connected to {builtin.name_of(signal)} twice for the sender {sender!r}",
+                    "Use one decorator for each signal and sender: Django would drop the second, "
+                    "or run the function twice.",
+                )
+            replaced.append(old_key)
+        elif old.origin is not None and old.origin.is_imported_again_as(receiver.origin):
+            replaced.append(old_key)
+        elif old_key == key:
+            raise _taken(receiver, signal, old.name)
+    return replaced
+
+
+def _connected_before(signal: Signal, sender: Any) -> list[tuple[Any, Callable[..., Any]]]:
+    if isinstance(sender, str) and isinstance(signal, ModelSignal):
+        return [
+            (key, connected)
+            for waiting, label, key, connected in _waiting_for_model
+            if waiting is signal and label == sender.lower()
+        ]
+    return list(_compat.connected_to(signal, sender))
+
+
+def _taken(receiver: BaseReceiver, signal: Signal, other: str) -> InvalidReceiverError:
+    if other == naming.dotted_name(receiver.function):
+        return InvalidReceiverError(
+            receiver.name,
+            f"is connected to {builtin.name_of(signal)} by Django's own receiver already",
+            "Use one decorator.",
+        )
+    return InvalidReceiverError(
+        receiver.name,
+        f"has a dispatch_uid that {other!r} has taken on {builtin.name_of(signal)}",
+        "Django would drop the second of the two without a word. Give each its own dispatch_uid.",
+    )

@@ -1,0 +1,137 @@
+"""One sending of one signal, captured as it was."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS, models, router
+from django.db.models.fields.files import FieldFile
+from django.dispatch import Signal
+
+from . import lineage
+
+# Checked by exact type: nearly every value of a row is one of these, and none can change.
+_UNCHANGEABLE = frozenset(
+    {type(None), bool, int, float, str, bytes, Decimal, UUID, date, datetime, time, timedelta}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One sending of one signal, as it was when it was sent.
+
+    ``kwargs`` holds the signal's arguments without ``signal`` and ``sender``; ``using`` is the
+    alias of the database whose commit the event waited for. The instance is a copy: what happens
+    to the original afterwards, unsaved changes and the loss of its pk in ``delete()`` included,
+    does not reach it. Related objects that were already loaded are shared with the original.
+
+    Example::
+
+        def receiver(sender, events, **kwargs):
+            for event in events:
+                print(event.instance.pk, event.created)
+    """
+
+    signal: Signal
+    sender: Any
+    kwargs: Mapping[str, Any]
+    using: str
+    lineage: lineage.Chain = field(default=(), repr=False)
+
+    @property
+    def instance(self) -> Any:
+        """The row the event is about; None if the signal has no ``instance``."""
+        return self.kwargs.get("instance")
+
+    @property
+    def created(self) -> bool | None:
+        """Whether the row was inserted; None if the signal does not say."""
+        return self.kwargs.get("created")
+
+    @property
+    def update_fields(self) -> frozenset[str] | None:
+        """The names given to ``save(update_fields=...)``; None for all fields."""
+        return self.kwargs.get("update_fields")
+
+
+def capture(
+    signal: Signal, sender: Any, kwargs: Mapping[str, Any], *, using: str, chain: lineage.Chain
+) -> Event:
+    """Copy what was sent, so that later changes do not reach whoever receives it later."""
+    seen: dict[int, Any] = {}
+    captured = {name: _snapshot(value, seen) for name, value in kwargs.items()}
+    if isinstance(captured.get("origin"), models.QuerySet):
+        # As it is, it would keep every deleted row in memory.
+        captured["origin"] = captured["origin"].all()
+    return Event(
+        signal=signal,
+        sender=sender,
+        kwargs=captured,
+        using=using,
+        lineage=chain,
+    )
+
+
+def row_alias(kwargs: Mapping[str, Any]) -> str | None:
+    """Return the alias of the database that holds the event's row, where the event says so."""
+    using = kwargs.get("using")
+    if isinstance(using, str):
+        return using
+    instance = kwargs.get("instance")
+    return instance._state.db if isinstance(instance, models.Model) else None
+
+
+def wait_alias(explicit: str | None, sender: Any, kwargs: Mapping[str, Any]) -> str:
+    """Return the alias whose commit the event has to wait for."""
+    using = explicit or row_alias(kwargs)
+    if using:
+        return using
+    if isinstance(sender, type) and issubclass(sender, models.Model):
+        return cast(str, router.db_for_write(sender))
+    return DEFAULT_DB_ALIAS
+
+
+def _snapshot(value: Any, seen: dict[int, Any]) -> Any:
+    """Copy what can change: rows, containers, files. Other objects are shared."""
+    kind = type(value)
+    if kind in _UNCHANGEABLE or isinstance(value, type):
+        return value
+    if id(value) in seen:
+        return seen[id(value)]
+    copied: Any
+    if isinstance(value, models.Model):
+        copied = seen[id(value)] = kind.__new__(kind)
+        _copy_row(value, copied, seen)
+    elif isinstance(value, FieldFile):
+        copied = seen[id(value)] = copy.copy(value)
+    elif kind is dict:
+        copied = seen[id(value)] = {}
+        copied.update((key, _snapshot(item, seen)) for key, item in value.items())
+    elif kind is list:
+        copied = seen[id(value)] = []
+        copied.extend(_snapshot(item, seen) for item in value)
+    elif kind is tuple:
+        copied = seen[id(value)] = tuple(_snapshot(item, seen) for item in value)
+    elif kind is set or kind is bytearray:
+        copied = seen[id(value)] = kind(value)
+    else:
+        return value
+    return copied
+
+
+def _copy_row(original: models.Model, copied: models.Model, seen: dict[int, Any]) -> None:
+    """Give the copy the values and the state of the original, and none of its mutable parts."""
+    values = vars(copied)
+    values.update(vars(original))
+    state = copied._state = copy.copy(original._state)
+    state.fields_cache = state.fields_cache.copy()
+    for column in original._meta.concrete_fields:
+        value = values.get(column.attname)
+        if type(value) not in _UNCHANGEABLE:
+            values[column.attname] = _snapshot(value, seen)

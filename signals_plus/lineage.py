@@ -1,0 +1,104 @@
+"""The chain of (receiver, row) that caused the work now running.
+
+It lives in a ContextVar, is captured with every event, and is set again around the receiver:
+after the commit, and in the worker, where it arrives inside the payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from django.db import models
+
+from .conf import settings
+from .exceptions import RecursionLimitError
+
+RECURSION_MODES = ("skip", "raise", "allow")
+
+
+class Row(NamedTuple):
+    """What a receiver is guarded by: one row of one database, or one unsaved object."""
+
+    key: str
+    unsaved: models.Model | None = None  # held, so that its id() is not given to another object
+
+    @classmethod
+    def of(cls, instance: object, using: str | None) -> Row | None:
+        """Name the row of a model instance; None for anything else."""
+        if not isinstance(instance, models.Model):
+            return None
+        meta = instance._meta.concrete_model._meta  # type: ignore[union-attr]
+        if instance.pk is None:
+            return cls(f"{meta.label} (unsaved, object {id(instance)})", instance)
+        return cls(f"{meta.label} pk={instance.pk} ({using or instance._state.db or 'default'})")
+
+
+class Link(NamedTuple):
+    """One step of a chain: this receiver ran for this row (None: for an event without one)."""
+
+    receiver: str
+    row: Row | None
+    recursion: str | None = None  # of a recursion_guard block: goes before the receiver's own
+
+    def __str__(self) -> str:
+        return f"{self.receiver} on {self.row.key}" if self.row else self.receiver
+
+    def is_for(self, receiver: str, row: Row, instance: object) -> bool:
+        return (
+            self.receiver == receiver
+            and self.row is not None
+            and (self.row.key == row.key or self.row.unsaved is instance)
+        )
+
+
+Chain = tuple[Link, ...]
+
+_current: ContextVar[Chain] = ContextVar("signals_plus_lineage", default=())
+
+
+def current() -> Chain:
+    """Return the chain that caused the work now running; empty outside of any receiver."""
+    return _current.get()
+
+
+def extend(receiver: str, instance: object, using: str | None, recursion: str) -> Chain | None:
+    """Return the chain under which a receiver may run now, or None if it has to be skipped."""
+    chain = _current.get()
+    row = Row.of(instance, using)
+    if chain:
+        if row is not None:
+            earlier = next((link for link in chain if link.is_for(receiver, row, instance)), None)
+            mode = recursion if earlier is None else earlier.recursion or recursion
+            if earlier is not None and mode == "skip":
+                return None
+            if earlier is not None and mode == "raise":
+                raise RecursionLimitError(
+                    receiver,
+                    f"was caused again by its own work on {row.key}",
+                    [*map(str, chain), str(Link(receiver, row))],
+                    'Do not save the row again in that work, or use recursion="skip".',
+                )
+        limit = settings.max_chain_depth
+        if len(chain) >= limit:
+            raise RecursionLimitError(
+                receiver,
+                f"would be number {len(chain) + 1} in a chain of at most {limit} receivers",
+                [str(link) for link in chain],
+                "End the chain with when=, or raise SIGNALS_PLUS_MAX_CHAIN_DEPTH if it is meant.",
+            )
+    return (*chain, Link(receiver, row))
+
+
+@contextmanager
+def within(chain: Chain) -> Iterator[None]:
+    """Run the block as work that this chain caused."""
+    previous = _current.get()
+    _current.set(chain)
+    try:
+        yield
+    finally:
+        # Not reset(token): that fails when the block ends in another context than it began in.
+        _current.set(previous)

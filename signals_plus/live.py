@@ -1,0 +1,63 @@
+"""Whom a signal calls: what is muted left out, the rest in order of priority.
+
+One hook serves both. It is put on a signal when a receiver asks for a priority or a block mutes
+the signal for the first time; a signal that nobody touched costs nothing.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from django.dispatch import Signal
+
+from . import _compat
+from ._compat import ReceiverLists
+
+
+class Rule(Protocol):
+    """Something that keeps receivers from being called while it is in force."""
+
+    def matches(self, signal: Signal, sender: Any) -> bool: ...
+
+    def mutes(self, receiver: Any) -> bool: ...
+
+
+# Immutable tuples, replaced whole: a context that inherited one never sees another's change.
+rules_here: ContextVar[tuple[Rule, ...]] = ContextVar("signals_plus_rules", default=())
+
+
+class _Everywhere:
+    """The rules in force for all threads."""
+
+    rules: tuple[Rule, ...] = ()
+
+
+everywhere = _Everywhere()
+
+
+def watch(signal: Signal) -> None:
+    """Make one signal obey the rules and the priorities."""
+    _compat.hook_signal(signal, _live)
+
+
+def watch_every_signal() -> None:
+    """Make all signals obey, those of libraries and those not yet made included."""
+    _compat.hook_every_signal(_live)
+
+
+def _live(signal: Signal, sender: Any, lists: ReceiverLists) -> ReceiverLists:
+    synchronous, asynchronous = lists
+    for rule in (*rules_here.get(), *everywhere.rules):
+        if rule.matches(signal, sender):
+            synchronous = [receiver for receiver in synchronous if not rule.mutes(receiver)]
+            asynchronous = [receiver for receiver in asynchronous if not rule.mutes(receiver)]
+    # Stable, so that receivers of one priority keep the order in which they were connected.
+    # Only ours carry a priority, and ours are all connected as synchronous functions.
+    return sorted(synchronous, key=_negative_priority), asynchronous
+
+
+def _negative_priority(receiver: Any) -> int:
+    # sentry-sdk puts wrappers in these lists, which keep the attributes of what they wrap.
+    ours = getattr(receiver, "signals_plus", None)
+    return -ours.options.priority if ours is not None else 0

@@ -1,0 +1,226 @@
+"""The three decorators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.dispatch import Signal
+
+from . import lineage, naming, validation
+from .connecting import BaseReceiver, connect
+from .exceptions import InvalidReceiverError
+from .on_commit import OnCommitReceiver
+from .options import OnCommitOptions, Options, TaskOptions, When
+from .tasks import TaskReceiver
+
+F = TypeVar("F", bound=Callable[..., Any])
+Signals = Signal | Sequence[Signal]
+
+# What receiver_task will take one day; until then Celery would be told of an unknown option.
+NOT_YET = frozenset({"batch", "batch_size", "coalesce", "durable", "ordering_key"})
+
+
+def receiver(
+    signal: Signals,
+    *,
+    sender: Any = None,
+    dispatch_uid: Hashable | None = None,
+    priority: int = 0,
+    when: When | None = None,
+    raw: bool = False,
+    created: bool | None = None,
+    recursion: str = "skip",
+) -> Callable[[F], F]:
+    """Connect a function to a signal, to run at once, as Django's own ``receiver`` does.
+
+    It differs from Django's in four ways: the connection is strong, ``async def`` functions run in
+    order with the others, fixtures being loaded are left out, and the function is not run again
+    for a row because of its own work. The function is returned as it was.
+
+    Args:
+        signal: A signal, or a list of them.
+        sender: A model class, ``"app_label.Model"``, any other object, or a list of them. None:
+            every sender.
+        dispatch_uid: As Django's, but two functions under one uid are an error.
+        priority: Higher runs first. Receivers connected by Django's own means count as 0; equal
+            ones run in the order in which they were connected.
+        when: Called with the signal's arguments when the signal is sent; the receiver runs if it
+            returns something true.
+        raw: Also run while fixtures are loaded.
+        created: True: only for inserted rows; False: only for updated ones. For ``post_save``.
+        recursion: What happens when the receiver's own work sends it the same row again:
+            ``"skip"``, ``"raise"`` or ``"allow"``.
+
+    Raises:
+        InvalidReceiverError: At once, for whatever could only fail later.
+
+    Example::
+
+        @receiver(post_save, sender=Order, created=True)
+        def reserve_stock(sender, instance, **kwargs):
+            instance.product.reserve(instance.quantity)
+    """
+    options = Options(priority=priority, when=when, raw=raw, created=created, recursion=recursion)
+    return _decorator(SynchronousReceiver, signal, sender, dispatch_uid, options)
+
+
+def receiver_on_commit(
+    signal: Signals,
+    *,
+    sender: Any = None,
+    using: str | None = None,
+    robust: bool = True,
+    dispatch_uid: Hashable | None = None,
+    priority: int = 0,
+    when: When | None = None,
+    raw: bool = False,
+    created: bool | None = None,
+    recursion: str = "skip",
+) -> Callable[[F], F]:
+    """Connect a function to run after the transaction has committed.
+
+    Nothing runs for what was rolled back. Outside a transaction it runs at once. The function gets
+    the arguments as they were when the signal was sent: the instance is a copy, which later
+    unsaved changes do not reach, and which has its pk after ``delete()``.
+
+    Args:
+        signal: A signal, or a list of them. Not ``pre_save``, ``pre_init``, ``post_init``,
+            ``class_prepared``: no commit is about them.
+        sender: As for ``receiver``.
+        using: The alias of the database whose commit is waited for. None: the one the event
+            concerns (the signal's ``using``, else the instance's, else the router's for the
+            sender, else ``"default"``).
+        robust: True: an exception is logged to ``signals_plus`` with its traceback and the next
+            receivers run. False: it leaves ``atomic()``, and what waited behind it is lost, as
+            with Django's own ``on_commit``.
+        dispatch_uid: As for ``receiver``.
+        priority: As for ``receiver``: the order in which receivers take one event.
+        when: As for ``receiver``; called when the signal is sent, not after the commit.
+        raw: As for ``receiver``.
+        created: As for ``receiver``.
+        recursion: As for ``receiver``; the guard holds after the commit too.
+
+    Raises:
+        InvalidReceiverError: At once, for whatever could only fail later.
+
+    Example::
+
+        @receiver_on_commit(post_save, sender=Order, created=True)
+        def send_confirmation(sender, instance, **kwargs):
+            mail.send(instance.email, f"Order {instance.pk}")
+    """
+    options = OnCommitOptions(
+        priority=priority, when=when, raw=raw, created=created, recursion=recursion,
+        using=using, robust=robust,
+    )  # fmt: skip
+    return _decorator(OnCommitReceiver, signal, sender, dispatch_uid, options)
+
+
+def receiver_task(
+    signal: Signals,
+    *,
+    sender: Any = None,
+    backend: str = "default",
+    using: str | None = None,
+    queue_name: str | None = None,
+    run_after: timedelta | None = None,
+    on_missing: str = "skip",
+    name: str | None = None,
+    dispatch_uid: Hashable | None = None,
+    priority: int = 0,
+    when: When | None = None,
+    raw: bool = False,
+    created: bool | None = None,
+    recursion: str = "skip",
+    **backend_options: Any,
+) -> Callable[[F], F]:
+    """Connect a function to run as a task in a worker, enqueued after the transaction commits.
+
+    The event is written as JSON when the signal is sent, inside the transaction. The instance
+    travels by model, database and primary key, and is loaded again in the worker. When the queue
+    cannot take the task after the commit, the request goes on: the failure is logged and
+    ``signals_plus.signals.enqueue_failed`` is sent.
+
+    ``"signals_plus"`` has to be in INSTALLED_APPS, and the receiver in a module that workers
+    import: a ``receivers.py`` of an installed app is found by itself.
+
+    Args:
+        signal: A signal, or a list of them. Deletes and ``m2m_changed`` cannot travel yet.
+        sender: As for ``receiver``.
+        backend: An alias of ``SIGNALS_PLUS_BACKENDS``.
+        using: As for ``receiver_on_commit``.
+        queue_name: The queue to put the task on. None: what the queue's own routes say.
+        run_after: The time that has to pass after the commit.
+        on_missing: The row is gone when the task runs: ``"skip"`` (logged), ``"raise"`` its
+            ``DoesNotExist``, or ``"none"``: call the function with None in its place.
+        name: The task's name. None: ``module.function``. Set it to keep messages in flight
+            valid when the function is renamed or moved.
+        dispatch_uid: As for ``receiver``.
+        priority: As for ``receiver``: the order of enqueueing, not the queue's priority.
+        when: As for ``receiver``; called when the signal is sent, not in the worker.
+        raw: As for ``receiver``.
+        created: As for ``receiver``.
+        recursion: As for ``receiver``; the guard holds in the worker too.
+        **backend_options: Go to the queue as they are. For Celery whatever a task takes:
+            ``autoretry_for``, ``retry_backoff``, ``rate_limit``, ``acks_late``, ``countdown``, ...
+
+    Raises:
+        InvalidReceiverError: At once, for whatever could only fail later.
+        PayloadError: When the signal is sent, so that the transaction rolls back: an argument
+            cannot travel.
+
+    Example::
+
+        @receiver_task(post_save, sender=Order, created=True, autoretry_for=(OSError,))
+        def print_label(sender, instance, **kwargs):
+            printer.print(instance.address)
+    """
+    if early := NOT_YET & backend_options.keys():
+        raise InvalidReceiverError(
+            name or "receiver_task()", f"asks for {', '.join(sorted(early))}",
+            "This release does not have it yet. Leave it out.",
+        )  # fmt: skip
+    options = TaskOptions(
+        name=name, priority=priority, when=when, raw=raw, created=created, recursion=recursion,
+        backend=backend, using=using, queue_name=queue_name, run_after=run_after,
+        on_missing=on_missing, backend_options=backend_options,
+    )  # fmt: skip
+    return _decorator(TaskReceiver, signal, sender, dispatch_uid, options, name)
+
+
+class SynchronousReceiver(BaseReceiver):
+    """Call the function at once."""
+
+    def dispatch(
+        self, signal: Signal, sender: Any, kwargs: Mapping[str, Any], chain: lineage.Chain
+    ) -> Any:
+        with lineage.within(chain):
+            return self.call(signal=signal, sender=sender, **kwargs)
+
+
+def _decorator(
+    kind: type[BaseReceiver],
+    signal: object,
+    sender: object,
+    dispatch_uid: Hashable | None,
+    options: Options,
+    name: str | None = None,
+) -> Callable[[F], F]:
+    signals = validation.signals_of(signal)
+
+    def decorate(function: F) -> F:
+        validation.check_function(function, signals)
+        receiver = kind(
+            function,
+            name=name or naming.dotted_name(function),
+            signals=signals,
+            senders=validation.senders_of(naming.dotted_name(function), sender, signals),
+            options=options,
+        )
+        receiver.validate()
+        connect(receiver, dispatch_uid)
+        return function
+
+    return decorate

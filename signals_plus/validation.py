@@ -1,0 +1,208 @@
+"""What a decorator refuses at once, because it could only fail later."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.db import models
+from django.db.models.signals import ModelSignal, post_save
+from django.dispatch import Signal
+
+from . import builtin, calling, naming
+from .exceptions import InvalidReceiverError
+from .lineage import RECURSION_MODES
+from .options import Options, TaskOptions
+
+
+def signals_of(signal: object) -> tuple[Signal, ...]:
+    """Return the signals a decorator was given, one or a list of them."""
+    signals = tuple(signal) if isinstance(signal, list | tuple) else (signal,)
+    if not signals or not all(isinstance(each, Signal) for each in signals):
+        name = naming.dotted_name(signal) if callable(signal) else "signals_plus decorator"
+        raise InvalidReceiverError(
+            name,
+            "is decorated without a signal" if callable(signal) else f"was given {signal!r}",
+            "Name the signal, or a list of signals: @receiver_on_commit(post_save).",
+        )
+    return signals
+
+
+def senders_of(name: str, sender: object, signals: Sequence[Signal]) -> tuple[Any, ...]:
+    """Return the senders a decorator was given; ``(None,)`` for every sender."""
+    senders = tuple(sender) if isinstance(sender, list | tuple) else (sender,)
+    if not senders:
+        raise InvalidReceiverError(
+            name,
+            "was given an empty list of senders",
+            "Name a sender, or leave sender= out to receive from every sender.",
+        )
+    if any(isinstance(signal, ModelSignal) for signal in signals):
+        for each in senders:
+            _check_model_sender(name, each)
+    return senders
+
+
+def check_function(function: object, signals: Sequence[Signal]) -> None:
+    """Refuse a function that would fail when the signal is sent."""
+    if not callable(function):
+        raise InvalidReceiverError(repr(function), "is not callable", "Decorate a function.")
+    name = naming.dotted_name(function)
+    parameters = _parameters(name, function)
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        raise InvalidReceiverError(
+            name,
+            "does not accept **kwargs",
+            "Add **kwargs to its parameters: a signal may send more arguments in future.",
+        )
+    for parameter in parameters:
+        if parameter.default is not parameter.empty:
+            continue
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise InvalidReceiverError(
+                name,
+                f"takes {parameter.name!r} by position only",
+                "A signal passes every argument by name: remove the '/'.",
+            )
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            _check_argument_is_sent(name, parameter.name, signals)
+
+
+def check_options(name: str, options: Options, signals: Sequence[Signal]) -> None:
+    """Refuse common keywords that cannot mean anything."""
+    if not isinstance(options.priority, int) or isinstance(options.priority, bool):
+        raise InvalidReceiverError(
+            name,
+            f"has priority={options.priority!r}",
+            "Give a whole number: higher runs first, 0 is where Django's own receivers are.",
+        )
+    _check_choice(name, "recursion", options.recursion, RECURSION_MODES)
+    _check_choice(name, "created", options.created, (None, True, False))
+    for signal in signals:
+        if options.created is not None and signal is not post_save:
+            raise InvalidReceiverError(
+                name,
+                f"asks for created={options.created!r} of {builtin.name_of(signal)}",
+                "Only post_save says whether a row was created. Use when= for other signals.",
+            )
+    if options.when is not None:
+        _check_when(name, options.when)
+
+
+def check_deferrable(name: str, signals: Sequence[Signal]) -> None:
+    """Refuse to wait for the commit of what no commit is about."""
+    for signal in signals:
+        if reason := builtin.NOT_DEFERRABLE.get(signal):
+            raise InvalidReceiverError(
+                name,
+                f"cannot wait for the commit after {builtin.name_of(signal)}",
+                f"{reason[0].upper()}{reason[1:]}.",
+            )
+
+
+def check_using(name: str, using: object) -> None:
+    """Refuse an alias that the project does not have, if its settings can be asked already."""
+    if using is None:
+        return
+    known = list(django_settings.DATABASES) if django_settings.configured else [using]
+    if not isinstance(using, str) or using not in known:
+        raise InvalidReceiverError(
+            name, f"has using={using!r}", f"Name an alias of DATABASES: {', '.join(known)}."
+        )
+
+
+def check_task(
+    name: str, function: Callable[..., Any], options: TaskOptions, signals: Sequence[Signal]
+) -> None:
+    """Refuse a task that no worker could find, or whose arguments cannot travel."""
+    if options.name is None and not naming.is_importable(function):
+        raise InvalidReceiverError(
+            name,
+            "cannot be named from another process",
+            "Define it as a function of a module, or pass name=.",
+        )
+    _check_choice(name, "on_missing", options.on_missing, ("skip", "raise", "none"))
+    if options.run_after is not None and not isinstance(options.run_after, timedelta):
+        raise InvalidReceiverError(
+            name,
+            f"has run_after={options.run_after!r}",
+            "Give a timedelta: the time that has to pass after the commit.",
+        )
+    check_using(name, options.using)
+    for signal in signals:
+        if signal in builtin.CANNOT_TRAVEL:
+            raise InvalidReceiverError(
+                name,
+                f"is a task for {builtin.name_of(signal)}, whose arguments cannot travel yet",
+                "Use receiver_on_commit, and enqueue a task of your own with what it needs.",
+            )
+
+
+def _check_choice(name: str, keyword: str, value: object, choices: Sequence[object]) -> None:
+    if value not in choices:
+        wanted = ", ".join(repr(choice) for choice in choices)
+        raise InvalidReceiverError(name, f"has {keyword}={value!r}", f"Use one of {wanted}.")
+
+
+def _parameters(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError as error:
+        raise InvalidReceiverError(
+            name, "has no signature that Python can read", "Decorate a function written in Python."
+        ) from error
+
+
+def _check_argument_is_sent(name: str, argument: str, signals: Sequence[Signal]) -> None:
+    for signal in signals:
+        sent = builtin.ARGUMENTS.get(signal)
+        if sent is not None and argument not in sent | {"signal", "sender"}:
+            raise InvalidReceiverError(
+                name,
+                f"requires {argument!r}, which {builtin.name_of(signal)} does not send",
+                f"It sends sender, signal, {', '.join(sorted(sent))}. "
+                f"Correct the name, or give it a default.",
+            )
+
+
+def _check_model_sender(name: str, sender: object) -> None:
+    if sender is None:
+        return
+    if isinstance(sender, str):
+        if sender.count(".") != 1:
+            raise InvalidReceiverError(
+                name,
+                f"has sender={sender!r}",
+                'A model named by a string is "app_label.Model".',
+            )
+        return
+    if not (isinstance(sender, type) and issubclass(sender, models.Model)):
+        raise InvalidReceiverError(
+            name,
+            f"has sender={sender!r}, which never sends a model signal",
+            'Name a model class or "app_label.Model".',
+        )
+    if sender._meta.abstract:
+        raise InvalidReceiverError(
+            name,
+            f"has the abstract model {sender.__qualname__} as sender, which never sends a signal",
+            "Name the concrete models, or leave sender= out and choose with when=.",
+        )
+
+
+def _check_when(name: str, when: object) -> None:
+    if not callable(when) or calling.is_async(when):
+        raise InvalidReceiverError(
+            name,
+            f"has when={when!r}",
+            "Give a plain function of the signal's arguments that returns true or false.",
+        )
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in _parameters(name, when)):
+        raise InvalidReceiverError(
+            name,
+            "has a when= that does not accept **kwargs",
+            "Write it like a receiver: when=lambda instance, **kwargs: instance.paid.",
+        )

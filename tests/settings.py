@@ -1,0 +1,53 @@
+"""Settings of the test suite. ``SIGNALS_PLUS_TEST_DATABASE`` chooses the database server."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+SECRET_KEY = "tests"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "signals_plus",
+    "tests.testapp",
+]
+
+
+def _databases(server: str) -> dict[str, dict[str, Any]]:
+    if server == "sqlite":
+        # Files, not memory: an in-memory database survives close() and hides faults.
+        folder = Path(tempfile.gettempdir()) / f"signals-plus-tests-{os.getpid()}"
+        folder.mkdir(exist_ok=True)
+        return {
+            alias: {
+                "ENGINE": "django.db.backends.sqlite3",
+                "NAME": folder / f"{alias}.sqlite3",
+                "OPTIONS": {"timeout": 10},
+                "TEST": {"NAME": folder / f"test_{alias}.sqlite3"},
+            }
+            for alias in ("default", "other")
+        }
+    if server == "postgresql":
+        connection = {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1"}
+        connection |= {"USER": os.environ.get("PGUSER", "postgres")}
+    elif server == "mysql":
+        import pymysql
+
+        pymysql.version_info = (2, 2, 8, "final", 0)  # Django asks for mysqlclient's version
+        pymysql.install_as_MySQLdb()
+        connection = {"ENGINE": "django.db.backends.mysql", "HOST": "127.0.0.1", "USER": "root"}
+    else:
+        raise ValueError(f"SIGNALS_PLUS_TEST_DATABASE={server!r}: sqlite, postgresql or mysql")
+    return {
+        alias: {**connection, "NAME": "test", "TEST": {"NAME": f"signals_plus_{alias}"}}
+        for alias in ("default", "other")
+    }
+
+
+DATABASES = _databases(os.environ.get("SIGNALS_PLUS_TEST_DATABASE", "sqlite"))
