@@ -59,9 +59,9 @@ def hook_signal(signal: Signal, live: LiveReceivers) -> None:
         return
 
     def _live_receivers(sender: Any) -> ReceiverLists:
-        return live(signal, sender, type(signal)._live_receivers(signal, sender))  # type: ignore[attr-defined]
+        return live(signal, sender, type(signal)._live_receivers(signal, sender))
 
-    signal._live_receivers = _live_receivers  # type: ignore[attr-defined]
+    signal._live_receivers = _live_receivers  # type: ignore[method-assign]
 
 
 def hook_every_signal(live: LiveReceivers) -> None:
@@ -69,12 +69,12 @@ def hook_every_signal(live: LiveReceivers) -> None:
     if live in _hooks_of_every_signal:
         return
     _hooks_of_every_signal.add(live)
-    original = Signal._live_receivers  # type: ignore[attr-defined]
+    original = Signal._live_receivers
 
     def _live_receivers(self: Signal, sender: Any) -> ReceiverLists:
         return live(self, sender, original(self, sender))
 
-    Signal._live_receivers = _live_receivers  # type: ignore[attr-defined]
+    Signal._live_receivers = _live_receivers  # type: ignore[method-assign]
 
 
 _hooks_of_every_signal: set[LiveReceivers] = set()

@@ -30,7 +30,9 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         try:
             getattr(settings, name)
         except SettingsError as error:
-            found.append(Error(str(error), hint="See the settings reference.", id="signals_plus.E002"))
+            found.append(
+                Error(str(error), hint="See the settings reference.", id="signals_plus.E002")
+            )
     return found
 
 

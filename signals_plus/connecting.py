@@ -20,6 +20,7 @@ from .options import Options
 
 logger = logging.getLogger("signals_plus")
 
+
 class BaseReceiver(ABC):
     """A function and the rules by which signals reach it."""
 
@@ -45,7 +46,7 @@ class BaseReceiver(ABC):
         """Raise InvalidReceiverError for options that cannot mean anything."""
         validation.check_options(self.name, self.options, self.signals)
 
-    def connected(self) -> None:
+    def connected(self) -> None:  # noqa: B027 - a hook that most kinds leave empty
         """Do what is left once all signals are connected."""
 
     @abstractmethod

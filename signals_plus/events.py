@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, models, router
@@ -93,7 +93,7 @@ def wait_alias(explicit: str | None, sender: Any, kwargs: Mapping[str, Any]) -> 
     if using:
         return using
     if isinstance(sender, type) and issubclass(sender, models.Model):
-        return cast(str, router.db_for_write(sender))
+        return router.db_for_write(sender)
     return DEFAULT_DB_ALIAS
 
 
@@ -106,7 +106,7 @@ def _snapshot(value: Any, seen: dict[int, Any]) -> Any:
         return seen[id(value)]
     copied: Any
     if isinstance(value, models.Model):
-        copied = seen[id(value)] = kind.__new__(kind)
+        copied = seen[id(value)] = kind.__new__(kind)  # type: ignore[call-overload]
         _copy_row(value, copied, seen)
     elif isinstance(value, FieldFile):
         copied = seen[id(value)] = copy.copy(value)

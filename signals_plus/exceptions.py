@@ -70,7 +70,7 @@ class UnknownReceiverError(SignalsPlusError):
 
 
 class RecursionLimitError(SignalsPlusError):
-    """A receiver caused itself again and was told to raise, or a chain of receivers grew too long."""
+    """A receiver caused itself again and was told to raise, or a chain grew too long."""
 
     def __init__(self, receiver: str, problem: str, chain: Sequence[str], remedy: str) -> None:
         super().__init__(receiver, problem, chain, remedy)

@@ -123,6 +123,7 @@ def _guarded(function: Callable[..., Any], *, recursion: str) -> Callable[..., A
             if chain is not None:
                 with lineage.within(chain):
                     return await function(*args, **kwargs)
+            return None
 
     else:
 
@@ -132,6 +133,7 @@ def _guarded(function: Callable[..., Any], *, recursion: str) -> Callable[..., A
             if chain is not None:
                 with lineage.within(chain):
                     return function(*args, **kwargs)
+            return None
 
     return cast(Callable[..., Any], guarded)
 
@@ -145,7 +147,8 @@ def _block(
             name,
             "obeys no recursion guard",
             "Decorate it with @recursion_guard, or connect it with a decorator of signals_plus. "
-            "To keep one of Django's own receivers from running, use mute_signals(receivers=[...]).",
+            "To keep one of Django's own receivers from running, use "
+            "mute_signals(receivers=[...]).",
         )
     if not isinstance(instance, models.Model):
         raise InvalidReceiverError(

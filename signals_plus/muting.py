@@ -151,17 +151,17 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         set_up_class = decorated.setUpClass.__func__  # type: ignore[attr-defined]
         set_up = decorated.setUp
 
-        def setUpClass(cls: type[unittest.TestCase]) -> None:  # noqa: N802 - unittest's name
+        def setUpClass(cls: type[unittest.TestCase]) -> None:
             cls.enterClassContext(self._copy())
             set_up_class(cls)
 
-        def setUp(test: unittest.TestCase) -> None:  # noqa: N802 - unittest's name
+        def setUp(test: unittest.TestCase) -> None:
             # Again for each test: an asyncio test runs in a context older than setUpClass.
             test.enterContext(self._copy())
             set_up(test)
 
         decorated.setUpClass = classmethod(setUpClass)  # type: ignore[assignment]
-        decorated.setUp = setUp  # type: ignore[method-assign]
+        decorated.setUp = setUp  # type: ignore[assignment, method-assign]
 
     def _refuse_what_mutes_nothing(self) -> None:
         if not (self.signals or self.senders or self.receivers):

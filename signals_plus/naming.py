@@ -1,4 +1,4 @@
-"""What a receiver is called: in messages, in the guard, in a queue, and when it is imported again."""
+"""What a receiver is called: in messages, in the guard, in a queue, and on a second import."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Origin(NamedTuple):
         """Return the origin of a module's function; None for whatever has no name of its own."""
         module = sys.modules.get(getattr(function, "__module__", None) or "")
         file = getattr(module, "__file__", None)
-        if not is_importable(function) or file is None:
+        if module is None or file is None or not is_importable(function):
             return None
         return cls(str(Path(file).resolve()), function.__qualname__, module.__spec__)
 

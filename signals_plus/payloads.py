@@ -99,7 +99,9 @@ def decode(receiver: str, text: object) -> Message:
     return message
 
 
-def load(message: Message, on_missing: Callable[[models.ObjectDoesNotExist], Any]) -> dict[str, Any]:
+def load(
+    message: Message, on_missing: Callable[[models.ObjectDoesNotExist], Any]
+) -> dict[str, Any]:
     """Return the arguments with their rows loaded, each from the database it was on.
 
     ``on_missing`` gives what stands in for a row that is gone, or raises.
@@ -196,9 +198,7 @@ def _decode(
     receiver: str, path: str, value: Any, on_missing: Callable[[models.ObjectDoesNotExist], Any]
 ) -> Any:
     if isinstance(value, list):
-        return [
-            _decode(receiver, f"{path}[{i}]", item, on_missing) for i, item in enumerate(value)
-        ]
+        return [_decode(receiver, f"{path}[{i}]", item, on_missing) for i, item in enumerate(value)]
     if not isinstance(value, dict):
         return value
     tag, inner = next(iter(value.items())) if len(value) == 1 else ("", None)
@@ -232,7 +232,7 @@ def _load_row(
         # The base manager: the default one may hide rows that the signal was about.
         rows = model._base_manager.using(alias)
         return rows.get(pk=tuple(pk) if isinstance(pk, list) else pk)
-    except model.DoesNotExist as error:
+    except models.ObjectDoesNotExist as error:
         return on_missing(error)
 
 

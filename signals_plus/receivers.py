@@ -187,7 +187,7 @@ def receiver_task(
         backend=backend, using=using, queue_name=queue_name, run_after=run_after,
         on_missing=on_missing, backend_options=backend_options,
     )  # fmt: skip
-    return _decorator(TaskReceiver, signal, sender, dispatch_uid, options, name)
+    return _decorator(TaskReceiver, signal, sender, dispatch_uid, options, name=name)
 
 
 class SynchronousReceiver(BaseReceiver):
@@ -206,6 +206,7 @@ def _decorator(
     sender: object,
     dispatch_uid: Hashable | None,
     options: Options,
+    *,
     name: str | None = None,
 ) -> Callable[[F], F]:
     signals = validation.signals_of(signal)

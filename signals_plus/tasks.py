@@ -23,6 +23,7 @@ from .signals import enqueue_failed
 
 logger = logging.getLogger("signals_plus")
 
+
 class TaskReceiver(BaseReceiver):
     """Write each event as a payload when it is sent, enqueue it once it is committed."""
 

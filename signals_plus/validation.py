@@ -107,10 +107,11 @@ def check_using(name: str, using: object) -> None:
     """Refuse an alias that the project does not have, if its settings can be asked already."""
     if using is None:
         return
-    known = list(django_settings.DATABASES) if django_settings.configured else [using]
-    if not isinstance(using, str) or using not in known:
+    known = list(django_settings.DATABASES) if django_settings.configured else []
+    if not isinstance(using, str) or (known and using not in known):
+        choice = f": {', '.join(known)}" if known else ""
         raise InvalidReceiverError(
-            name, f"has using={using!r}", f"Name an alias of DATABASES: {', '.join(known)}."
+            name, f"has using={using!r}", f"Name an alias of DATABASES{choice}."
         )
 
 

@@ -170,7 +170,9 @@ def _check_options(task: Task) -> None:
     for option in task.options:
         if option in OWN_OPTIONS:
             raise InvalidReceiverError(
-                task.name, f"has the Celery option {option!r}", f"Leave it out: {OWN_OPTIONS[option]}."
+                task.name,
+                f"has the Celery option {option!r}",
+                f"Leave it out: {OWN_OPTIONS[option]}.",
             )
         known = option in PUBLISH_OPTIONS | AUTORETRY_OPTIONS | {"base"} or hasattr(base, option)
         if not known:
@@ -205,7 +207,7 @@ def _check_app(app: Celery) -> list[CheckMessage]:
             )
         )
     options = app.conf.broker_transport_options
-    if driver == "redis" and not SOCKET_TIMEOUTS["redis"][1] in options:
+    if driver == "redis" and SOCKET_TIMEOUTS["redis"][1] not in options:
         found.append(
             CheckWarning(
                 f"The Redis broker of the Celery app {app.main!r} has no socket timeout: a "
