@@ -1,0 +1,90 @@
+"""README and docs: what they show runs, and does what they say."""
+
+from __future__ import annotations
+
+import doctest
+import unittest
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import transaction
+from sybil import Document, Example, Sybil
+from sybil.parsers.abstract import AbstractClearNamespaceParser
+from sybil.parsers.myst import ClearNamespaceParser, PythonCodeBlockParser, SkipParser
+
+ROOT = Path(__file__).parents[2]
+# The tutorial is followed in a project of its own: test_tutorial.py.
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in PAGES if page.name != "tutorial.md" and "_build" not in page.parts]
+SYBIL = Sybil(
+    [
+        PythonCodeBlockParser(
+            doctest_optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,
+        ),
+        ClearNamespaceParser(),
+        SkipParser(),
+    ]
+)
+
+
+def chapters() -> Iterator[Any]:
+    """Yield each page as pytest parameters, a new one wherever it clears its namespace."""
+    for page in PAGES:
+        examples: list[Example] = []
+        for example in SYBIL.parse(page):
+            if example.region.evaluator is AbstractClearNamespaceParser.evaluate:
+                yield from _chapter(page, examples)
+                examples = []
+            else:
+                examples.append(example)
+        yield from _chapter(page, examples)
+
+
+def _chapter(page: Path, examples: list[Example]) -> Iterator[Any]:
+    if examples:
+        place = f"{page.relative_to(ROOT)}:{examples[0].line}"
+        yield pytest.param(examples, id=place)
+
+
+@pytest.mark.parametrize("examples", list(chapters()))
+def test_page(
+    examples: list[Example],
+    committing_database: None,
+    eager_celery: None,
+    django_capture_on_commit_callbacks: Callable[..., Any],
+) -> None:
+    """Each block of a chapter runs, in order, and prints what the page shows."""
+    namespace = examples[0].namespace
+    namespace.clear()
+    namespace["__name__"] = "shop.receivers"
+    namespace["run_test"] = lambda test: _run_test(test, django_capture_on_commit_callbacks)
+
+    for example in examples:
+        example.evaluate()
+
+
+def _run_test(test: Any, capture: Callable[..., Any]) -> None:
+    """Run a test that a page shows: a unittest class, or a function that wants the capture."""
+    if isinstance(test, type):
+        suite = unittest.defaultTestLoader.loadTestsFromTestCase(test)
+        result = unittest.TestResult()
+        suite.run(result)
+        assert result.testsRun and result.wasSuccessful(), result.failures + result.errors
+        return
+    with transaction.atomic():
+        test(capture)
+        transaction.set_rollback(True)
+
+
+def test_document_is_parsed_as_myst() -> None:
+    """The parser finds what a page hides in a comment, too."""
+    document = Document("<!--- invisible-code-block: python\nx = 1\n--->\n", "page.md")
+    for parser in SYBIL.parsers:
+        for region in parser(document):
+            document.add(region)
+
+    [example] = document
+
+    assert example.parsed.strip() == "x = 1"
