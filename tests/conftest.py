@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 from django.db.models import signals
 from django.dispatch import Signal
+from django.test import TestCase
 
 from signals_plus import connecting, lineage, live
 from signals_plus.registry import registry
 
+REAL, IN_A_TEST_CASE = "real transactions", "inside a TestCase"
 MODEL_SIGNALS = [signal for signal in vars(signals).values() if isinstance(signal, Signal)]
 
 
@@ -31,12 +34,34 @@ def _nothing_stays_connected() -> Iterator[None]:
     assert lineage.current() == ()
 
 
-@pytest.fixture(params=["real transactions", "inside a TestCase"])
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs in both kinds of test, before pytest-django looks at the marks."""
+    for item in items:
+        if "database" in getattr(item, "fixturenames", ()):
+            real = item.callspec.params["database"] == REAL  # type: ignore[attr-defined]
+            item.add_marker(
+                pytest.mark.django_db(transaction=real, databases=["default", "other"])
+            )
+
+
+@pytest.fixture(params=[REAL, IN_A_TEST_CASE])
 def database(request: pytest.FixtureRequest) -> str:
     """Run a test twice: with commits that commit, and inside a test case's transaction."""
-    real = request.param == "real transactions"
-    request.applymarker(
-        pytest.mark.django_db(transaction=real, databases=["default", "other"])
-    )
-    request.getfixturevalue("transactional_db" if real else "db")
     return str(request.param)
+
+
+@pytest.fixture
+def committing(database: str) -> Callable[[], AbstractContextManager[None]]:
+    """Return a block at whose end all that waited for a commit has run, in both kinds of test."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        with ExitStack() as stack:
+            if database == IN_A_TEST_CASE:
+                for alias in ("default", "other"):
+                    capture = TestCase.captureOnCommitCallbacks(using=alias, execute=True)
+                    stack.enter_context(capture)
+            yield
+
+    return block
