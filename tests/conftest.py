@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
+from django.apps import apps
 from django.db.models import signals
 from django.dispatch import Signal
 from django.test import TestCase
@@ -22,6 +23,7 @@ def _nothing_stays_connected() -> Iterator[None]:
     before = [(signal, list(signal.receivers)) for signal in MODEL_SIGNALS]
     registered = dict(registry._receivers)
     waiting = list(connecting._waiting_for_model)
+    pending = {key: list(operations) for key, operations in apps._pending_operations.items()}  # type: ignore[attr-defined]
     yield
     for signal, receivers in before:
         with signal.lock:
@@ -29,6 +31,8 @@ def _nothing_stays_connected() -> Iterator[None]:
             signal.sender_receivers_cache.clear()
     registry._receivers = registered
     connecting._waiting_for_model[:] = waiting
+    apps._pending_operations.clear()  # type: ignore[attr-defined]
+    apps._pending_operations.update(pending)  # type: ignore[attr-defined]
     assert live.rules_here.get() == ()
     assert live.everywhere.rules == ()
     assert lineage.current() == ()
