@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connections
 from django.test.utils import override_settings
+
+from signals_plus.backends.handler import backends
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +35,12 @@ def shop(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Ite
     yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shop_installed(shop: None) -> Iterator[None]:
-    """Let Django know of ``shop`` during one test, and keep its mails in ``mail.outbox``."""
+    """Let Django know of ``shop``, and keep its mails in ``mail.outbox``.
+
+    For a module: the tables of ``shop`` are emptied after each test only while it is installed.
+    """
     with override_settings(
         INSTALLED_APPS=[*settings.INSTALLED_APPS, "shop"],
         MAILERS={"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}},  # 6.1
@@ -44,21 +50,15 @@ def shop_installed(shop: None) -> Iterator[None]:
 
 @pytest.fixture
 def eager_celery() -> Iterator[None]:
-    """Run tasks in this process, at the moment they are enqueued."""
-    previous = celery._state._tls.current_app
+    """Run tasks in this process when they are enqueued, in an app that knows no task of before."""
+    state = celery._state
+    known = state._on_app_finalizers, state._apps, state._tls.current_app
+    state._on_app_finalizers, state._apps = set(), weakref.WeakSet()
+    backends.forget()
     with override_settings(CELERY_TASK_ALWAYS_EAGER=True):
-        app = Celery("shop", broker="memory://", set_as_current=False)
+        app = Celery("shop", set_as_current=False)
         app.conf.task_always_eager = True
         app.set_current()
         yield
-    celery._state._set_current_app(previous) if previous else setattr(
-        celery._state._tls, "current_app", None
-    )
-
-
-@pytest.fixture
-def committing_database(request: pytest.FixtureRequest, shop_installed: None) -> None:
-    """Commit for real, on both databases, and empty all tables afterwards."""
-    request.applymarker(pytest.mark.django_db(transaction=True, databases=["default", "other"]))
-    # Not a parameter: the tables of shop are emptied only while it is installed.
-    request.getfixturevalue("transactional_db")
+    backends.forget()
+    state._on_app_finalizers, state._apps, state._tls.current_app = known

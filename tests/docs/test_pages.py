@@ -48,10 +48,13 @@ def _chapter(page: Path, examples: list[Example]) -> Iterator[Any]:
         yield pytest.param(examples, id=place)
 
 
+# Celery 5.7 says so of every task with a queue_name.
+@pytest.mark.filterwarnings("default:\\s*The 'queue' task attribute")
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
 @pytest.mark.parametrize("examples", list(chapters()))
 def test_page(
     examples: list[Example],
-    committing_database: None,
+    shop_installed: None,
     eager_celery: None,
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
