@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
@@ -24,15 +25,20 @@ DECORATORS = frozenset({"receiver", "receiver_on_commit", "receiver_task"})
 
 @register("signals_plus")
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E002: a ``SIGNALS_PLUS_*`` setting cannot be read."""
+    """E002: a ``SIGNALS_PLUS_*`` setting cannot be read, or does not exist."""
+    known = {f"SIGNALS_PLUS_{name.upper()}": name for name in vars(Settings) if name[0] != "_"}
     found: list[CheckMessage] = []
-    for name in (name for name, member in vars(Settings).items() if isinstance(member, property)):
+    for setting in sorted(
+        name for name in dir(django_settings) if name.startswith("SIGNALS_PLUS_")
+    ):
+        if setting not in known:
+            problem = f"{setting} is no setting of signals_plus."
+            found.append(_e002(problem, f"There are {', '.join(sorted(known))}."))
+            continue
         try:
-            getattr(settings, name)
+            getattr(settings, known[setting])
         except SettingsError as error:
-            found.append(
-                Error(str(error), hint="See the settings reference.", id="signals_plus.E002")
-            )
+            found.append(_e002(str(error), "Correct it, or leave it out for the default."))
     return found
 
 
@@ -72,8 +78,14 @@ def check_signals_modules(
     return found
 
 
+def _e002(problem: str, hint: str) -> CheckMessage:
+    return Error(problem, hint=hint, id="signals_plus.E002")
+
+
 def _connects_receivers(path: Path) -> bool:
-    if path.suffix != ".py":
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # a compiled module, or one that is for others to report
         return False
     return any(
         isinstance(node, ast.Call)
@@ -81,5 +93,5 @@ def _connects_receivers(path: Path) -> bool:
             (isinstance(node.func, ast.Name) and node.func.id in DECORATORS)
             or (isinstance(node.func, ast.Attribute) and node.func.attr in {"connect", *DECORATORS})
         )
-        for node in ast.walk(ast.parse(path.read_bytes()))
+        for node in ast.walk(tree)
     )

@@ -44,9 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "database" in getattr(item, "fixturenames", ()):
             real = item.callspec.params["database"] == REAL  # type: ignore[attr-defined]
-            item.add_marker(
-                pytest.mark.django_db(transaction=real, databases=["default", "other"])
-            )
+            item.add_marker(pytest.mark.django_db(transaction=real, databases=["default", "other"]))
 
 
 @pytest.fixture(params=[REAL, IN_A_TEST_CASE])

@@ -209,7 +209,9 @@ class TestTwice:
         """Django would drop the second without a word."""
         first(post_save, sender=Item)(handle)
 
-        with pytest.raises(InvalidReceiverError, match="twice for the sender|of two task receivers"):
+        with pytest.raises(
+            InvalidReceiverError, match=r"twice for the sender|of two task receivers"
+        ):
             second(post_save, sender=Item, priority=1)(handle)
 
     def test_with_and_without_a_uid_is_twice_too(self) -> None:
@@ -366,7 +368,8 @@ class TestLazySenders:
         (error,) = _check_lazy_references(apps)
 
         assert error.id == "signals.E001"
-        assert "handle" in error.msg and "testapp.nothing" in error.msg
+        assert "handle" in error.msg
+        assert "testapp.nothing" in error.msg
 
 
 class TestRefusedDeferral:
@@ -378,13 +381,13 @@ class TestRefusedDeferral:
         """Each with the reason and what to use instead."""
         from django.db.models import signals
 
-        with pytest.raises(InvalidReceiverError, match=f"after {name}.*: use "):
+        with pytest.raises(InvalidReceiverError, match=rf"after {name}.*: use "):
             decorator(getattr(signals, name), sender=Item)(handle)
 
     @pytest.mark.parametrize("decorator", [receiver_on_commit, receiver_task])
     def test_an_alias_that_does_not_exist(self, decorator: Callable[..., Any]) -> None:
         """Known from DATABASES."""
-        with pytest.raises(InvalidReceiverError, match="using='replica'.*default, other"):
+        with pytest.raises(InvalidReceiverError, match=r"using='replica'.*default, other"):
             decorator(post_save, sender=Item, using="replica")(handle)
 
 
@@ -415,7 +418,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.syspath_prepend(folder.parent)
     yield folder
-    for name in [name for name in sys.modules if "inner_package" in name or name == "outer_package"]:
+    for name in [
+        name for name in sys.modules if "inner_package" in name or name == "outer_package"
+    ]:
         del sys.modules[name]
 
 

@@ -6,8 +6,8 @@ import asyncio
 import functools
 import gc
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -48,6 +48,14 @@ def connected(signal: Any, **options: Any) -> Recorder:
     return recorder
 
 
+@contextmanager
+def rolled_back(using: str = "default") -> Iterator[None]:
+    """Run the block in a transaction, or savepoint, that fails at its end."""
+    with suppress(Boom), transaction.atomic(using=using):
+        yield
+        raise Boom
+
+
 class TestWhenItRuns:
     def test_not_before_the_commit(self, committing: Committing) -> None:
         """Inside the transaction nothing runs; after it, everything, in the order sent."""
@@ -65,13 +73,11 @@ class TestWhenItRuns:
         recorder = connected(post_save, sender=Item)
 
         with committing(), transaction.atomic():
-            with pytest.raises(Boom), transaction.atomic():
+            with rolled_back():
                 Item.objects.create(name="inner")
-                raise Boom
             Item.objects.create(name="kept")
-        with committing(), pytest.raises(Boom), transaction.atomic():
+        with committing(), rolled_back():
             Item.objects.create(name="outer")
-            raise Boom
 
         assert recorder.names == ["kept"]
 
@@ -82,9 +88,8 @@ class TestWhenItRuns:
         recorder = connected(post_save, sender=Item)
 
         with committing():
-            with pytest.raises(Boom), transaction.atomic():
+            with rolled_back():
                 Item.objects.create(name="lost")
-                raise Boom
             with transaction.atomic():
                 Item.objects.create(name="kept")
 
@@ -156,10 +161,8 @@ class TestWhichDatabase:
         """The commit of the default database does not deliver what another one rolled back."""
         recorder = connected(post_save, sender=Item)
 
-        with committing(), transaction.atomic():
-            with pytest.raises(Boom), transaction.atomic(using="other"):
-                Item(name="a").save(using="other")
-                raise Boom
+        with committing(), transaction.atomic(), rolled_back(using="other"):
+            Item(name="a").save(using="other")
 
         assert recorder.names == []
 
@@ -415,8 +418,10 @@ class TestRobust:
         assert later == ["theirs"]
         (record,) = [each for each in caplog.records if each.name == "signals_plus"]
         assert record.levelno == logging.ERROR
-        assert record.exc_info is not None and record.exc_info[0] is Boom
-        assert "fails" in record.getMessage() and "testapp.Item pk=" in record.getMessage()
+        assert record.exc_info is not None
+        assert record.exc_info[0] is Boom
+        assert "fails" in record.getMessage()
+        assert "testapp.Item pk=" in record.getMessage()
 
     def test_not_robust_lets_the_error_out(self, committing: Committing) -> None:
         """As Django's own on_commit: out of atomic(), with the data committed."""
