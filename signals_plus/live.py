@@ -16,7 +16,9 @@ from ._compat import ReceiverLists
 
 
 class Rule(Protocol):
-    """Something that keeps receivers from being called while it is in force."""
+    """Something that keeps receivers from being called until it has ended."""
+
+    ended: bool
 
     def matches(self, signal: Signal, sender: Any) -> bool: ...
 
@@ -46,6 +48,15 @@ def watch_every_signal() -> None:
     _compat.hook_every_signal(_live)
 
 
+def ours(receiver: Any) -> Any:
+    """Return the BaseReceiver behind what a signal calls; None for receivers of others.
+
+    Not by ``getattr``: a Mock has every attribute. Wrappers by ``functools.wraps``, sentry-sdk's
+    for one, have the ``__dict__`` of what they wrap.
+    """
+    return getattr(receiver, "__dict__", {}).get("signals_plus")
+
+
 def _live(signal: Signal, sender: Any, lists: ReceiverLists) -> ReceiverLists:
     synchronous, asynchronous = lists
     for rule in (*rules_here.get(), *everywhere.rules):
@@ -58,6 +69,5 @@ def _live(signal: Signal, sender: Any, lists: ReceiverLists) -> ReceiverLists:
 
 
 def _negative_priority(receiver: Any) -> int:
-    # sentry-sdk puts wrappers in these lists, which keep the attributes of what they wrap.
-    ours = getattr(receiver, "signals_plus", None)
-    return -ours.options.priority if ours is not None else 0
+    known = ours(receiver)
+    return -known.options.priority if known is not None else 0

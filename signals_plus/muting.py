@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import threading
 import unittest
-from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType, TracebackType
+from typing import Any, Self, TypeVar, cast
 
-from asgiref.sync import iscoroutinefunction
 from django.apps import apps
+from django.db import models
+from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
-from . import live
+from . import calling, live
 from ._compat import make_id
 from .exceptions import InvalidReceiverError
 
 T = TypeVar("T")
 
-_everywhere_lock = threading.Lock()
+# Objects may be shared by threads, and the rules of all threads are.
+_lock = threading.Lock()
 
 
 class mute_signals:  # noqa: N801 - used like a function, and named as factory_boy's
@@ -35,7 +38,9 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
     runs. Blocks nest, may overlap and may be left by an exception.
 
     Works as context manager and as decorator of functions, ``async def`` functions, unittest and
-    pytest classes, and factory_boy factories, where it is a drop-in for theirs.
+    pytest classes, and factory_boy factories, where it is a drop-in for theirs. Of a unittest class
+    all is muted from ``setUpClass`` to the last clean-up, of a pytest class only the tests, not its
+    fixtures and set-up methods. A generator function is refused: write the block inside it.
 
     Args:
         signals: The signals to mute.
@@ -59,6 +64,8 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         receivers: Iterable[Callable[..., Any]] = (),
         all_threads: bool = False,
     ) -> None:
+        self._refuse_what_is_no_list("senders", senders)
+        self._refuse_what_is_no_list("receivers", receivers)
         self.signals = signals
         self.senders = tuple(senders)
         self.receivers = tuple(receivers)
@@ -72,12 +79,12 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         if not self.signals:
             live.watch_every_signal()
         rule = _Rule(self.signals, self.senders, self.receivers)
-        self._in_force.append(rule)
-        if self.all_threads:
-            with _everywhere_lock:
+        with _lock:
+            self._in_force.append(rule)
+            if self.all_threads:
                 live.everywhere.rules += (rule,)
-        else:
-            live.rules_here.set((*live.rules_here.get(), rule))
+        if not self.all_threads:
+            live.rules_here.set((*_not_ended(live.rules_here.get()), rule))
         return self
 
     def __exit__(
@@ -86,21 +93,23 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        rule = self._rule_to_end()
-        self._in_force.remove(rule)
-        # A context that inherited the rule, or was entered in another one than this, keeps the
-        # object: the flag ends it there too.
-        rule.ended = True
-        live.rules_here.set(tuple(r for r in live.rules_here.get() if r is not rule))
-        with _everywhere_lock:
+        here = live.rules_here.get()
+        with _lock:
+            # The newest that was begun in this context; if none was, the newest of all.
+            rule = next((r for r in reversed(self._in_force) if r in here), self._in_force[-1])
+            self._in_force.remove(rule)
             live.everywhere.rules = tuple(r for r in live.everywhere.rules if r is not rule)
+        # Contexts that inherited the rule, and the one it was begun in, keep the object: the flag
+        # ends it there too.
+        rule.ended = True
+        live.rules_here.set(_not_ended(here))
 
     def __call__(self, decorated: T) -> T:
         """Mute while the decorated function, test class or factory runs."""
         if isinstance(decorated, type):
             self._decorate_class(decorated)
             return decorated
-        return self._decorate_function(decorated)  # type: ignore[arg-type, return-value]
+        return cast(T, self._decorate_function(decorated))
 
     def _copy(self) -> mute_signals:
         return mute_signals(
@@ -110,16 +119,22 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
             all_threads=self.all_threads,
         )
 
-    def _rule_to_end(self) -> _Rule:
-        """Of the rules this object has in force, end the newest that was begun in this context."""
-        here = live.rules_here.get()
-        for rule in reversed(self._in_force):
-            if rule in here:
-                return rule
-        return self._in_force[-1]
-
-    def _decorate_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        if iscoroutinefunction(function):
+    def _decorate_function(self, function: Any) -> Any:
+        if isinstance(function, classmethod | staticmethod):
+            return type(function)(self._decorate_function(function.__func__))
+        if not callable(function):
+            raise InvalidReceiverError(
+                "mute_signals()",
+                f"decorates {function!r}, which cannot be muted",
+                "Decorate a function, a test class or a factory.",
+            )
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise InvalidReceiverError(
+                "mute_signals()",
+                f"decorates the generator function {function.__qualname__}",
+                "Write the block inside it, around its yield: with mute_signals(...).",
+            )
+        if calling.is_async(function):
 
             @functools.wraps(function)
             async def muted(*args: Any, **kwargs: Any) -> Any:
@@ -139,13 +154,33 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         if issubclass(decorated, unittest.TestCase):
             self._decorate_unittest_class(decorated)
         elif _is_factory(decorated):
+            # All three: as another factory's SubFactory it does not pass _generate.
             for name in ("_create", "_generate", "_after_postgeneration"):
                 method = getattr(decorated, name).__func__
                 setattr(decorated, name, classmethod(self._decorate_function(method)))
         else:
-            for name, member in list(vars(decorated).items()):
-                if name.startswith("test") and callable(member):
-                    setattr(decorated, name, self._decorate_function(member))
+            self._decorate_pytest_class(decorated)
+
+    def _decorate_pytest_class(self, decorated: type) -> None:
+        # Inherited tests too. A fixture called test_something is no function. The set-up methods
+        # stay as they are: pytest reads from their code how many arguments they take.
+        tests = {
+            name: member
+            for name in dir(decorated)
+            if name.startswith("test")
+            and isinstance(
+                member := inspect.getattr_static(decorated, name),
+                FunctionType | classmethod | staticmethod,
+            )
+        }
+        if not tests:
+            raise InvalidReceiverError(
+                "mute_signals()",
+                f"decorates the class {decorated.__qualname__}, which has no test methods",
+                "Decorate test classes, factories, or the methods themselves.",
+            )
+        for name, member in tests.items():
+            setattr(decorated, name, self._decorate_function(member))
 
     def _decorate_unittest_class(self, decorated: type[unittest.TestCase]) -> None:
         set_up_class = decorated.setUpClass.__func__  # type: ignore[attr-defined]
@@ -163,6 +198,14 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         decorated.setUpClass = classmethod(setUpClass)  # type: ignore[assignment]
         decorated.setUp = setUp  # type: ignore[assignment, method-assign]
 
+    def _refuse_what_is_no_list(self, name: str, value: object) -> None:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise InvalidReceiverError(
+                "mute_signals()",
+                f"was given {name}={value!r}, which is no list",
+                f"Write {name}=[...].",
+            )
+
     def _refuse_what_mutes_nothing(self) -> None:
         if not (self.signals or self.senders or self.receivers):
             raise InvalidReceiverError(
@@ -179,6 +222,14 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
                     "Pass signals by position, receivers as receivers=[...] and "
                     "senders as senders=[...].",
                 )
+        if _only_models_send(self.signals):
+            for sender in self.senders:
+                if not isinstance(sender, str) and not _is_concrete_model(sender):
+                    raise InvalidReceiverError(
+                        "mute_signals()",
+                        f"was given the sender {sender!r}, which never sends a model signal",
+                        'Name concrete model classes or "app_label.Model".',
+                    )
         for receiver in self.receivers:
             if not callable(receiver):
                 raise InvalidReceiverError(
@@ -196,10 +247,7 @@ class _Rule:
     ) -> None:
         self.ended = False
         self.signals = signals
-        self.senders = [
-            apps.get_model(sender) if isinstance(sender, str) and "." in sender else sender
-            for sender in senders
-        ]
+        self.senders = [_named(sender, signals) for sender in senders]
         self.receiver_ids = {make_id(receiver) for receiver in receivers}
         self.receivers = receivers  # held, so that no id is given away
 
@@ -207,21 +255,55 @@ class _Rule:
         return (
             not self.ended
             and (not self.signals or any(signal is muted for muted in self.signals))
-            and (not self.senders or any(sender is muted for muted in self.senders))
+            and (not self.senders or any(_is_same(sender, muted) for muted in self.senders))
         )
 
     def mutes(self, receiver: Any) -> bool:
         return not self.receiver_ids or not self.receiver_ids.isdisjoint(_identities(receiver))
 
 
-def _identities(receiver: Any) -> list[Any]:
+def _not_ended(rules: tuple[live.Rule, ...]) -> tuple[live.Rule, ...]:
+    return tuple(rule for rule in rules if not rule.ended)
+
+
+def _named(sender: Any, signals: tuple[Signal, ...]) -> Any:
+    """Return the model that a string names; the string itself if it is a sender like any other."""
+    if not isinstance(sender, str):
+        return sender
+    try:
+        return apps.get_model(sender)
+    except (LookupError, ValueError) as error:
+        if _only_models_send(signals):
+            raise InvalidReceiverError(
+                "mute_signals()",
+                f"was given the sender {sender!r}, which names no model",
+                'Name a model class or "app_label.Model".',
+            ) from error
+        return sender
+
+
+def _only_models_send(signals: tuple[Signal, ...]) -> bool:
+    return bool(signals) and all(isinstance(signal, ModelSignal) for signal in signals)
+
+
+def _is_concrete_model(sender: object) -> bool:
+    return (
+        isinstance(sender, type) and issubclass(sender, models.Model) and not sender._meta.abstract
+    )
+
+
+def _is_same(sender: Any, muted: Any) -> bool:
+    return sender is muted or (isinstance(muted, str) and sender == muted)
+
+
+def _identities(receiver: Any) -> Iterator[Any]:
     """Name everything that a connected object may be known by to whoever connected it."""
-    known = [make_id(receiver)]
-    if hasattr(receiver, "__wrapped__"):  # what sentry-sdk puts in its place
-        known.append(make_id(receiver.__wrapped__))
-    if ours := getattr(receiver, "signals_plus", None):
-        known.append(make_id(ours.function))
-    return known
+    yield make_id(receiver)
+    if ours := live.ours(receiver):
+        yield from _identities(ours.function)
+    # Decorators, and sentry-sdk, which puts a wrapper in the place of each receiver.
+    if hasattr(receiver, "__wrapped__"):
+        yield from _identities(receiver.__wrapped__)
 
 
 def _is_factory(decorated: type) -> bool:
