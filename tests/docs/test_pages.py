@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import doctest
+import inspect
+import textwrap
 import unittest
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models.signals import post_save
 from sybil import Document, Example, Sybil
 from sybil.parsers.abstract import AbstractClearNamespaceParser
 from sybil.parsers.myst import ClearNamespaceParser, PythonCodeBlockParser, SkipParser
+
+import signals_plus
 
 ROOT = Path(__file__).parents[2]
 # The tutorial is followed in a project of its own: test_tutorial.py.
@@ -91,3 +97,21 @@ def test_document_is_parsed_as_myst() -> None:
     [example] = document
 
     assert example.parsed.strip() == "x = 1"
+
+
+@pytest.mark.parametrize("name", signals_plus.__all__)
+def test_docstring(
+    name: str, shop_installed: None, eager_celery: None, transactional_db: None
+) -> None:
+    """The example of each public name runs."""
+    docstring = inspect.getdoc(getattr(signals_plus, name)) or ""
+    example = textwrap.dedent(docstring.partition("Example::\n")[2])
+    namespace = {
+        "__name__": "shop.receivers",
+        **{public: getattr(signals_plus, public) for public in signals_plus.__all__},
+        **vars(import_module("shop.models")),
+        "post_save": post_save,
+    }
+
+    assert example
+    exec(example, namespace)

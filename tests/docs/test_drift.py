@@ -1,0 +1,102 @@
+"""The reference names everything there is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import signals_plus
+from signals_plus import conf, exceptions
+from signals_plus.backends import celery as celery_backend
+
+ROOT = Path(__file__).parents[2]
+SOURCE = Path(signals_plus.__file__).parent
+REFERENCE = ROOT / "docs" / "reference"
+
+SETTINGS = [
+    f"SIGNALS_PLUS_{name.upper()}"
+    for name, member in vars(conf.Settings).items()
+    if isinstance(member, property)
+]
+CHECKS = sorted(
+    {
+        found
+        for path in SOURCE.rglob("*.py")
+        for found in re.findall(r"signals_plus\.[EW]\d{3}", path.read_text(encoding="utf-8"))
+    }
+)
+ERRORS = [
+    name
+    for name, member in vars(exceptions).items()
+    if inspect.isclass(member) and issubclass(member, exceptions.SignalsPlusError)
+]
+
+
+def _reference(page: str) -> str:
+    return (REFERENCE / page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", signals_plus.__all__)
+def test_public_names(name: str) -> None:
+    """Each public name has its entry, made from its docstring."""
+    assert re.search(rf"auto(function|class):: signals_plus\.{name}\n", _reference("decorators.md"))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings(name: str) -> None:
+    """Each setting has a section."""
+    assert f"\n## `{name}`\n" in _reference("settings.md")
+
+
+@pytest.mark.parametrize("label", conf.DEFAULT_EXCLUDED_SENDERS)
+def test_excluded_senders(label: str) -> None:
+    """The default is written out."""
+    assert f"`{label}`" in _reference("settings.md")
+
+
+def test_no_other_settings() -> None:
+    """The page has no section for a setting that is gone."""
+    assert set(re.findall(r"\n## `(SIGNALS_PLUS_\w+)`\n", _reference("settings.md"))) == set(
+        SETTINGS
+    )
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_checks(check: str) -> None:
+    """Each check has its row."""
+    assert f"\n| `{check}` |" in _reference("checks.md")
+
+
+def test_no_other_checks() -> None:
+    """The page has no row for a check that is gone."""
+    rows = re.findall(r"\n\| `(signals_plus\.\w+)` \|", _reference("checks.md"))
+    assert sorted(rows) == CHECKS
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(name: str) -> None:
+    """Each error has a section."""
+    assert f"\n## `{name}`\n" in _reference("errors.md")
+
+
+@pytest.mark.parametrize(
+    "option",
+    sorted(
+        celery_backend.PUBLISH_OPTIONS
+        | celery_backend.AUTORETRY_OPTIONS
+        | celery_backend.OWN_OPTIONS.keys()
+        | {"publish_timeout"}
+    ),
+)
+def test_celery_options(option: str) -> None:
+    """Each option that the backend treats by name is on its page."""
+    assert f"`{option}`" in _reference("celery-backend.md")
+
+
+def test_changelog_has_the_version() -> None:
+    """The version of the package has an entry."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\n## [{signals_plus.__version__}]" in changelog
