@@ -5,6 +5,7 @@ Tried on Django 5.2, 6.0 and 6.1; a test per version stands behind each function
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,16 +36,17 @@ def connected_to(signal: Signal, sender: object) -> Iterator[tuple[Any, Callable
 def is_connected(signal: Signal, function: object) -> bool:
     """Tell whether this very function is connected to the signal, for whatever sender."""
     function_id = make_id(function)
-    return any(key == function_id for key, _, _ in _entries(signal))
+    return any(function_id in (key, make_id(each)) for key, _, each in _entries(signal))
 
 
 def _entries(signal: Signal) -> Iterator[tuple[Any, Any, Callable[..., Any]]]:
     # An entry is (key, receiver, is_async) up to 5.2 and (key, receiver, sender_ref, is_async)
-    # since 6.0: only the two first have always been there.
-    for (key, sender_id), receiver, *_ in list(signal.receivers):
+    # since 6.0, where an entry whose sender is gone stays until the signal is sent next.
+    for (key, sender_id), receiver, *rest in list(signal.receivers):
         if isinstance(receiver, weakref.ReferenceType):
             receiver = receiver()
-        if receiver is not None:
+        sender_is_gone = isinstance(rest[0], weakref.ReferenceType) and rest[0]() is None
+        if receiver is not None and not sender_is_gone:
             yield key, sender_id, receiver
 
 
@@ -66,15 +68,17 @@ def hook_signal(signal: Signal, live: LiveReceivers) -> None:
 
 def hook_every_signal(live: LiveReceivers) -> None:
     """Do the same for every signal there is, and every one still to come. Once per process."""
-    if live in _hooks_of_every_signal:
-        return
-    _hooks_of_every_signal.add(live)
-    original = Signal._live_receivers
+    with _hooking:
+        if live in _hooks_of_every_signal:
+            return
+        original = Signal._live_receivers
 
-    def _live_receivers(self: Signal, sender: Any) -> ReceiverLists:
-        return live(self, sender, original(self, sender))
+        def _live_receivers(self: Signal, sender: Any) -> ReceiverLists:
+            return live(self, sender, original(self, sender))
 
-    Signal._live_receivers = _live_receivers  # type: ignore[method-assign]
+        Signal._live_receivers = _live_receivers  # type: ignore[method-assign]
+        _hooks_of_every_signal.add(live)
 
 
+_hooking = threading.Lock()
 _hooks_of_every_signal: set[LiveReceivers] = set()

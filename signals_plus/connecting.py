@@ -140,7 +140,7 @@ def _keys_to_replace(
     key = dispatch_uid or _compat.make_id(receiver.function)
     replaced = []
     for old_key, connected in _connected_before(signal, sender):
-        old = getattr(connected, "signals_plus", None)
+        old = live.ours(connected)
         if old is None:
             if old_key == key:
                 raise _taken(receiver, signal, naming.dotted_name(connected))
