@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -14,6 +15,8 @@ from django.db import connections
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Tell whether calling the function gives a coroutine, callable objects included."""
+    while isinstance(function, functools.partial):
+        function = function.func
     return iscoroutinefunction(function) or iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - the method itself is asked about
     )
