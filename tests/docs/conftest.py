@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,15 +49,12 @@ def shop_installed(shop: None) -> Iterator[None]:
 
 @pytest.fixture
 def eager_celery() -> Iterator[None]:
-    """Run tasks in this process when they are enqueued, in an app that knows no task of before."""
-    state = celery._state
-    known = state._on_app_finalizers, state._apps, state._tls.current_app
-    state._on_app_finalizers, state._apps = set(), weakref.WeakSet()
-    backends.forget()
+    """Run tasks in this process when they are enqueued."""
+    previous = celery._state._tls.current_app
     with override_settings(CELERY_TASK_ALWAYS_EAGER=True):
         app = Celery("shop", set_as_current=False)
         app.conf.task_always_eager = True
         app.set_current()
         yield
+    celery._state._tls.current_app = previous
     backends.forget()
-    state._on_app_finalizers, state._apps, state._tls.current_app = known

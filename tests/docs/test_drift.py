@@ -10,7 +10,7 @@ import pytest
 
 import signals_plus
 from signals_plus import conf, exceptions
-from signals_plus.backends import celery as celery_backend
+from signals_plus.backends import _celery_options
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(signals_plus.__file__).parent
@@ -85,9 +85,9 @@ def test_errors(name: str) -> None:
 @pytest.mark.parametrize(
     "option",
     sorted(
-        celery_backend.PUBLISH_OPTIONS
-        | celery_backend.AUTORETRY_OPTIONS
-        | celery_backend.OWN_OPTIONS.keys()
+        _celery_options.PUBLISH_OPTIONS
+        | {name for name in _celery_options.KNOWN_ATTRIBUTES if "retry" in name}
+        | _celery_options.OWN_OPTIONS.keys()
         | {"publish_timeout"}
     ),
 )

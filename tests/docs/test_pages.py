@@ -34,6 +34,20 @@ SYBIL = Sybil(
     ]
 )
 
+# What the README does not spend lines on.
+PRELUDE = {
+    "README.md": """
+from contextlib import suppress
+from django.core import mail
+from django.core.mail import send_mail
+from django.db import transaction
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+from shop.models import Order, Page
+class OutOfStock(Exception): ...
+"""
+}
+
 
 def chapters() -> Iterator[Any]:
     """Yield each page as pytest parameters, a new one wherever it clears its namespace."""
@@ -54,8 +68,6 @@ def _chapter(page: Path, examples: list[Example]) -> Iterator[Any]:
         yield pytest.param(examples, id=place)
 
 
-# Celery 5.7 says so of every task with a queue_name.
-@pytest.mark.filterwarnings("default:\\s*The 'queue' task attribute")
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 @pytest.mark.parametrize("examples", list(chapters()))
 def test_page(
@@ -65,13 +77,20 @@ def test_page(
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     """Each block of a chapter runs, in order, and prints what the page shows."""
-    namespace = examples[0].namespace
-    namespace.clear()
-    namespace["__name__"] = "shop.receivers"
+    namespace = begin(examples)
     namespace["run_test"] = lambda test: _run_test(test, django_capture_on_commit_callbacks)
 
     for example in examples:
         example.evaluate()
+
+
+def begin(examples: list[Example]) -> dict[str, Any]:
+    """Start a module of the name ``shop.receivers``."""
+    namespace = examples[0].namespace
+    namespace.clear()
+    namespace["__name__"] = "shop.receivers"
+    exec(PRELUDE.get(Path(examples[0].path).name, ""), namespace)
+    return namespace
 
 
 def _run_test(test: Any, capture: Callable[..., Any]) -> None:
@@ -85,6 +104,23 @@ def _run_test(test: Any, capture: Callable[..., Any]) -> None:
     with transaction.atomic():
         test(capture)
         transaction.set_rollback(True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readme_keeps_its_word(shop_installed: None, mailoutbox: list[Any]) -> None:
+    """With the decorator, the README's order that is rolled back sends no mail."""
+    examples = list(SYBIL.parse(ROOT / "README.md"))
+    problem, *_ = (example for example in examples if "raise OutOfStock" in str(example.parsed))
+    remedy, *_ = (example for example in examples if "@receiver_on_commit" in str(example.parsed))
+    receiver, order = str(problem.parsed).split("\nwith ")
+    namespace = begin(examples)
+
+    remedy.evaluate()
+    exec(f"with {order}", namespace)
+    assert mailoutbox == []
+    exec(f"with {order}".replace("raise OutOfStock", "pass"), namespace)
+
+    assert [message.body for message in mailoutbox] == ["Order A-17"]
 
 
 def test_document_is_parsed_as_myst() -> None:
