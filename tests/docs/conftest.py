@@ -13,12 +13,13 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connections
 from django.test.utils import override_settings
+from pytest_django import DjangoDbBlocker
 
 from signals_plus.backends.handler import backends
 
 
 @pytest.fixture(scope="session")
-def shop(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+def shop(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Install ``shop`` beside the apps of the test settings, and make its tables."""
     sys.path.insert(0, str(Path(__file__).parent / "apps"))
     with override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS, "shop"]):
@@ -31,7 +32,6 @@ def shop(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Ite
                         if model._meta.db_table not in existing:
                             editor.create_model(model)
     sys.path.pop(0)
-    yield
 
 
 @pytest.fixture(scope="module")
