@@ -33,10 +33,10 @@ def connected_to(signal: Signal, sender: object) -> Iterator[tuple[Any, Callable
             yield key, receiver
 
 
-def is_connected(signal: Signal, function: object) -> bool:
-    """Tell whether this very function is connected to the signal, for whatever sender."""
-    function_id = make_id(function)
-    return any(function_id in (key, make_id(each)) for key, _, each in _entries(signal))
+def connected(signal: Signal) -> Iterator[Callable[..., Any]]:
+    """Yield all receivers of the signal, whatever their sender."""
+    for _, _, receiver in _entries(signal):
+        yield receiver
 
 
 def _entries(signal: Signal) -> Iterator[tuple[Any, Any, Callable[..., Any]]]:

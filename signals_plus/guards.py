@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from django.db import models
 
-from . import _compat, builtin, calling, lineage, naming
+from . import builtin, calling, lineage, live, naming
 from .exceptions import InvalidReceiverError
 
 P = ParamSpec("P")
@@ -19,12 +20,35 @@ R = TypeVar("R")
 # without effect, and says so.
 _known: set[str] = set()
 
+# The attribute of a decorated function, and of whatever wraps it, with its key.
+_KEY = "recursion_guard_key"
+
+_NOT_GIVEN: Any = object()
+
 
 def key_of(function: Callable[..., Any]) -> str:
     """Return the key under which a receiver stands in the lineage, and remember it."""
     key = naming.guard_key(function)
     _known.add(key)
     return key
+
+
+class Guard(Protocol):
+    """The decorator that ``recursion_guard(recursion=...)`` returns."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> Callable[P, Coroutine[Any, Any, R | None]]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R | None]: ...
+
+
+@overload
+def recursion_guard(
+    function: Callable[P, Coroutine[Any, Any, R]], /
+) -> Callable[P, Coroutine[Any, Any, R | None]]: ...
 
 
 @overload
@@ -38,14 +62,12 @@ def recursion_guard(
 
 
 @overload
-def recursion_guard(
-    *, recursion: str = "skip"
-) -> Callable[[Callable[P, R]], Callable[P, R | None]]: ...
+def recursion_guard(*, recursion: str = "skip") -> Guard: ...
 
 
 def recursion_guard(
     function: Callable[..., Any] | None = None,
-    instance: models.Model | None = None,
+    instance: models.Model = _NOT_GIVEN,
     /,
     *,
     recursion: str = "skip",
@@ -90,7 +112,7 @@ def recursion_guard(
         )
     if function is None:
         return functools.partial(_guarded, recursion=recursion)
-    if instance is not None:
+    if instance is not _NOT_GIVEN:
         return _block(name, function, instance, recursion)
     return _guarded(function, recursion=recursion)
 
@@ -99,7 +121,7 @@ def _guarded(function: Callable[..., Any], *, recursion: str) -> Callable[..., A
     name = naming.dotted_name(function) if callable(function) else repr(function)
     if not callable(function):
         raise InvalidReceiverError(name, "is not callable", "Decorate a function.")
-    if any(_compat.is_connected(signal, function) for signal in builtin.ARGUMENTS):
+    if any(live.is_connected(signal, function) for signal in builtin.ARGUMENTS):
         raise InvalidReceiverError(
             name,
             "is connected already, without the guard",
@@ -107,63 +129,67 @@ def _guarded(function: Callable[..., Any], *, recursion: str) -> Callable[..., A
         )
     # Not the key of the function itself: a decorator of this package above would take the guard
     # below it for a recursion.
-    key = _key_of_decorated(key_of(function))
+    key = f"{naming.guard_key(function)} with recursion_guard"
+    _known.add(key)
+    wrap = _async_guard if calling.is_async(function) else _sync_guard
+    guarded = wrap(function, key, recursion)
+    setattr(guarded, _KEY, key)
+    return guarded
 
-    def chain_for(args: tuple[Any, ...], kwargs: dict[str, Any]) -> lineage.Chain | None:
-        row = kwargs.get("instance")
-        if not isinstance(row, models.Model):
-            row = next((value for value in args if isinstance(value, models.Model)), None)
-        return lineage.extend(key, row, kwargs.get("using"), recursion)
 
-    if calling.is_async(function):
-
-        @functools.wraps(function)
-        async def guarded(*args: Any, **kwargs: Any) -> Any:
-            chain = chain_for(args, kwargs)
-            if chain is not None:
-                with lineage.within(chain):
-                    return await function(*args, **kwargs)
+def _sync_guard(function: Callable[..., Any], key: str, recursion: str) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        chain = _chain_for(key, recursion, args, kwargs)
+        if chain is None:
             return None
+        with lineage.within(chain):
+            return function(*args, **kwargs)
 
-    else:
+    return guarded
 
-        @functools.wraps(function)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            chain = chain_for(args, kwargs)
-            if chain is not None:
-                with lineage.within(chain):
-                    return function(*args, **kwargs)
+
+def _async_guard(function: Callable[..., Any], key: str, recursion: str) -> Callable[..., Any]:
+    async def run(chain: lineage.Chain, /, *args: Any, **kwargs: Any) -> Any:
+        with lineage.within(chain):
+            return await function(*args, **kwargs)
+
+    @functools.wraps(function)
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        chain = _chain_for(key, recursion, args, kwargs)
+        if chain is None:
             return None
+        # In a task of its own, for its context: Django 6.1 runs async receivers side by side in
+        # one, where the end of this chain would be the end of theirs.
+        return await asyncio.create_task(run(chain, *args, **kwargs))
 
-    return cast(Callable[..., Any], guarded)
+    return guarded
+
+
+def _chain_for(
+    key: str, recursion: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> lineage.Chain | None:
+    row = kwargs.get("instance")
+    if not isinstance(row, models.Model):
+        row = next((value for value in args if isinstance(value, models.Model)), None)
+    return lineage.extend(key, row, kwargs.get("using"), recursion)
 
 
 def _block(
     name: str, function: Callable[..., Any], instance: models.Model, recursion: str
 ) -> AbstractContextManager[None]:
-    key = naming.guard_key(function)
-    if key not in _known:
+    possible: tuple[Any, Any] = naming.guard_key(function), getattr(function, _KEY, None)
+    keys = _known.intersection(possible)
+    if not keys:
         raise InvalidReceiverError(
             name,
             "obeys no recursion guard",
             "Decorate it with @recursion_guard, or connect it with a decorator of signals_plus. "
-            "To keep one of Django's own receivers from running, use "
-            "mute_signals(receivers=[...]).",
+            "To silence one of Django's own receivers, use mute_signals(receivers=[...]).",
         )
     if not isinstance(instance, models.Model):
         raise InvalidReceiverError(
             name, f"is guarded for {instance!r}", "Give the model instance to guard it for."
         )
-    return _entered((key, _key_of_decorated(key)), instance, recursion)
-
-
-@contextmanager
-def _entered(keys: tuple[str, ...], instance: models.Model, recursion: str) -> Iterator[None]:
     row = lineage.Row.of(instance, None)
-    links = tuple(lineage.Link(key, row, recursion) for key in keys)
-    with lineage.within((*lineage.current(), *links)):
-        yield
-
-
-def _key_of_decorated(key: str) -> str:
-    return f"{key} with recursion_guard"
+    return lineage.adding(tuple(lineage.Link(key, row, recursion) for key in keys))

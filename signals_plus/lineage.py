@@ -70,7 +70,10 @@ def extend(receiver: str, instance: object, using: str | None, recursion: str) -
     row = Row.of(instance, using)
     if chain:
         if row is not None:
-            earlier = next((link for link in chain if link.is_for(receiver, row, instance)), None)
+            # The innermost: a block inside the receiver's own work goes before what it says itself.
+            earlier = next(
+                (link for link in chain[::-1] if link.is_for(receiver, row, instance)), None
+            )
             mode = recursion if earlier is None else earlier.recursion or recursion
             if earlier is not None and mode == "skip":
                 return None
@@ -90,6 +93,19 @@ def extend(receiver: str, instance: object, using: str | None, recursion: str) -
                 "End the chain with when=, or raise SIGNALS_PLUS_MAX_CHAIN_DEPTH if it is meant.",
             )
     return (*chain, Link(receiver, row))
+
+
+@contextmanager
+def adding(links: Chain) -> Iterator[None]:
+    """Run the block with these links at the end of the chain, whatever else changes it."""
+    _current.set((*_current.get(), *links))
+    try:
+        yield
+    finally:
+        # Only these are taken out: Django 6.1 runs async receivers side by side in one context.
+        _current.set(
+            tuple(link for link in _current.get() if not any(link is ours for ours in links))
+        )
 
 
 @contextmanager

@@ -57,6 +57,16 @@ def ours(receiver: Any) -> Any:
     return getattr(receiver, "__dict__", {}).get("signals_plus")
 
 
+def is_connected(signal: Signal, function: object) -> bool:
+    """Tell whether this very function is connected, by whatever means and for whatever sender."""
+    function_id = _compat.make_id(function)
+    for receiver in _compat.connected(signal):
+        known = ours(receiver)
+        if _compat.make_id(receiver if known is None else known.function) == function_id:
+            return True
+    return False
+
+
 def _live(signal: Signal, sender: Any, lists: ReceiverLists) -> ReceiverLists:
     synchronous, asynchronous = lists
     for rule in (*rules_here.get(), *everywhere.rules):

@@ -14,6 +14,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db.models.signals import post_save
 from django.dispatch import Signal
+from django.dispatch import receiver as native_receiver
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -254,6 +255,35 @@ class TestHook:
         first[1].append("foreign")
 
         assert FORMS["send"](signal) == ["native"]
+
+
+class TestIsConnected:
+    """``is_connected``: whether a function is connected, for whatever sender."""
+
+    @pytest.mark.parametrize("uid", [None, "uid"])
+    @pytest.mark.parametrize("sender", [None, Item])
+    @pytest.mark.parametrize("decorator", [native_receiver, receiver, receiver_on_commit])
+    def test_by_any_decorator(self, decorator: Any, sender: Any, uid: str | None) -> None:
+        """The function itself is found, under whatever it is connected."""
+
+        def function(**kwargs: Any) -> None: ...
+
+        decorator(post_save, sender=sender, dispatch_uid=uid)(function)
+
+        assert live.is_connected(post_save, function)
+        assert not live.is_connected(post_save, lambda **kwargs: None)
+
+    def test_a_bound_method(self) -> None:
+        """A method is found for its own object."""
+
+        class Receiver:
+            def method(self, **kwargs: Any) -> None: ...
+
+        one, other = Receiver(), Receiver()
+        receiver(post_save)(one.method)
+
+        assert live.is_connected(post_save, one.method)
+        assert not live.is_connected(post_save, other.method)
 
 
 SENTRY = """
