@@ -28,7 +28,8 @@ def _databases(server: str) -> dict[str, dict[str, Any]]:
             alias: {
                 "ENGINE": "django.db.backends.sqlite3",
                 "NAME": folder / f"{alias}.sqlite3",
-                "OPTIONS": {"timeout": 10},
+                # A test need not survive a power cut, and is twice as fast without.
+                "OPTIONS": {"timeout": 10, "init_command": "PRAGMA synchronous=OFF"},
                 "TEST": {"NAME": folder / f"test_{alias}.sqlite3"},
             }
             for alias in ("default", "other")
