@@ -37,14 +37,12 @@ NAMES: Mapping[Signal, str] = {
 # Why waiting for the commit makes no sense for a signal, and what to use instead.
 NOT_DEFERRABLE: Mapping[Signal, str] = {
     signals.pre_save: (
-        "pre_save comes before the row is written, in autocommit even before it exists: "
-        "use post_save"
+        "It comes before the row is written, in autocommit even before it exists: use post_save."
     ),
-    signals.pre_init: "pre_init is about an object in memory, not about a row: use @receiver",
-    signals.post_init: "post_init is about an object in memory, not about a row: use @receiver",
-    signals.class_prepared: "class_prepared is sent while modules are imported: use @receiver",
+    signals.pre_init: "It is about an object in memory, not about a row: use @receiver.",
+    signals.post_init: "It is about an object in memory, not about a row: use @receiver.",
+    signals.class_prepared: "It is sent while modules are imported: use @receiver.",
 }
-
 
 # Whose arguments no payload can carry yet: deleted rows, sets of keys, app registries.
 CANNOT_TRAVEL = frozenset(

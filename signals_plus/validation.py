@@ -99,7 +99,7 @@ def check_deferrable(name: str, signals: Sequence[Signal]) -> None:
             raise InvalidReceiverError(
                 name,
                 f"cannot wait for the commit after {builtin.name_of(signal)}",
-                f"{reason[0].upper()}{reason[1:]}.",
+                reason,
             )
 
 
