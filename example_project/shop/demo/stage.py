@@ -1,0 +1,148 @@
+"""What a scenario works with."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from celery.signals import before_task_publish
+from django.db import connections, models
+from django.db.models.signals import post_save
+
+from shop import receivers
+from shop.trace import logger
+from signals_plus import mute_signals
+
+from .in_worker import MARK, mark
+from .rows import Row
+from .worker import DemoError, Worker, broker
+
+T = TypeVar("T")
+
+SETTLE_TIMEOUT = 10  # seconds
+OURS = [
+    receivers.reserve_stock,
+    receivers.write_audit_line,
+    receivers.send_confirmation,
+    receivers.score_review,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A sentence the demo says, and what it has to see for it to be true."""
+
+    claim: str
+    expected: Any
+    seen: Any
+
+    @property
+    def holds(self) -> bool:
+        return bool(self.expected == self.seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A thing to do and to look at. ``never`` names receivers that must not have run."""
+
+    title: str
+    how: str
+    play: Callable[[Stage], list[Check]]
+    never: tuple[str, ...] = ()
+
+
+@dataclass
+class Stage:
+    """Let a scenario wait for the worker, and see what happened since it began."""
+
+    worker: Worker
+    rows: list[Row] = field(default_factory=list)
+    _rows_before: int = 0
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def play(self, scenario: Scenario) -> list[Check]:
+        """Play one scenario; its rows are in ``rows`` afterwards."""
+        self._rows_before = len(self.worker.trace.rows())
+        self.rows = []
+        checks = scenario.play(self)
+        ran = [row.who for row in self.rows if row.who in scenario.never]
+        if scenario.never:
+            claim = f"{' and '.join(scenario.never)} never ran"
+            checks.append(Check(claim, expected=[], seen=ran))
+        return checks
+
+    def settle(self, rounds: int = 1) -> list[Row]:
+        """Wait until the worker has run all tasks, and return the rows of this scenario.
+
+        One round for the tasks enqueued so far, another for what these enqueued.
+
+        Raises:
+            DemoError: The broker did not take a task, or the worker did not run it in time.
+        """
+        for number in itertools.islice(self._numbers, rounds):
+            _enqueue_mark(number)
+            self.worker.wait_for(
+                lambda row, text=str(number): (row.who, row.text) == (MARK, text),  # type: ignore[misc]
+                SETTLE_TIMEOUT,
+                "ran a task",
+            )
+        rows = self.worker.trace.rows()[self._rows_before :]
+        self.rows = [row for row in rows if row.who != MARK]
+        return self.rows
+
+    def process_of(self, name: str) -> str:
+        """Tell in which process something ran first."""
+        pids = [row.pid for row in self.rows if row.who == name]
+        if not pids:
+            return "none"
+        return "worker" if pids[0] == self.worker.pid else "demo"
+
+
+def _enqueue_mark(number: int) -> None:
+    try:
+        mark.apply_async((number,), retry=False)
+    except Exception as error:  # each transport has errors of its own
+        raise DemoError(f"The broker {broker()} did not take a task: {error!r}") from error
+
+
+@contextmanager
+def only_by_hand(receiver: Callable[..., Any], sender: type[models.Model]) -> Iterator[None]:
+    """Connect a receiver by Django's own means, and keep those of signals_plus out of its way."""
+    with mute_signals(post_save, receivers=OURS, all_threads=True):
+        post_save.connect(receiver, sender=sender)
+        try:
+            yield
+        finally:
+            post_save.disconnect(receiver, sender=sender)
+
+
+def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Call the function in another thread, as another request would, and return its result."""
+
+    def run() -> T:
+        try:
+            return function(*args)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkout") as pool:
+        return pool.submit(run).result()
+
+
+@contextmanager
+def logging_tasks() -> Iterator[None]:
+    """Log each task when it is handed to the broker."""
+
+    def log(sender: str, **kwargs: Any) -> None:
+        if sender != mark.name:
+            logger.info(sender.rpartition(".")[2], extra={"who": "enqueue"})
+
+    before_task_publish.connect(log, weak=False)
+    try:
+        yield
+    finally:
+        before_task_publish.disconnect(log)

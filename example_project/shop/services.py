@@ -1,0 +1,43 @@
+"""What the shop does when somebody asks it to."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import transaction
+
+from .models import Order, Product
+
+logger = logging.getLogger(__name__)
+
+
+class CardDeclinedError(Exception):
+    """The bank said no."""
+
+
+def place_order(product: Product, quantity: int, email: str, *, card: str = "valid") -> Order:
+    """Save an order and charge the card, both or neither.
+
+    Raises:
+        CardDeclinedError: The card is not valid. Nothing is saved.
+    """
+    with transaction.atomic():
+        logger.info("%s x %s for %s", quantity, product, email)
+        order = Order.objects.create(product=product, quantity=quantity, email=email)
+        if card != "valid":
+            logger.info("the card is declined")
+            raise CardDeclinedError(card)
+    return order
+
+
+def mail_confirmation(order: Order) -> None:
+    """Tell the customer that the order is in our books."""
+    send_mail("Your order", f"We have your {order}.", "shop@example.com", [order.email])
+
+
+def mails_to(email: str) -> int:
+    """Count the mails that have gone out to an address."""
+    mails = settings.MAIL_FOLDER.glob("*.log")
+    return sum(mail.read_text().count(f"To: {email}\n") for mail in mails)

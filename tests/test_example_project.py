@@ -1,0 +1,377 @@
+"""The example project, run as its users run it: in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parent.parent / "example_project"
+MANAGE = [sys.executable, str(EXAMPLE / "manage.py")]
+DEMO_TIME_LIMIT = 30  # seconds, as the README promises
+
+
+class Shop:
+    """Run commands of the example with a folder for temporary files of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in {"DJANGO_SETTINGS_MODULE", "CELERY_BROKER_URL", "SHOP_VAR"}
+        }
+        self.environment = {
+            **inherited,
+            "TMPDIR": str(self.temporary),
+            "PYTHONPATH": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONIOENCODING": "utf-8",
+        }
+
+    def start(self, command: list[str], **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+        with self.start(command, **environment) as process:
+            try:
+                out, errors = process.communicate(timeout=DEMO_TIME_LIMIT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+    def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run([*MANAGE, *arguments], SHOP_VAR=str(self.folder / "var"), **environment)
+
+    def left_behind(self) -> list[str]:
+        return [path.name for path in self.temporary.iterdir()]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def files_of_example() -> set[str]:
+    return {str(path) for path in EXAMPLE.rglob("*") if "__pycache__" not in path.parts}
+
+
+def worker_pid(output: str) -> int:
+    return int(re.findall(r"Celery worker: pid (\d+)", output)[0])
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process runs; a zombie that nobody waits for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and ") Z " in stat.read_text())
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+@pytest.fixture(scope="module")
+def files_before() -> set[str]:
+    return files_of_example()
+
+
+@pytest.fixture(scope="module")
+def played(
+    tmp_path_factory: pytest.TempPathFactory, files_before: set[str]
+) -> tuple[Shop, subprocess.CompletedProcess[str]]:
+    shop = Shop(tmp_path_factory.mktemp("demo"))
+    return shop, shop.run([*MANAGE, "demo"])
+
+
+class TestDemo:
+    """``manage.py demo`` when all is well."""
+
+    @pytest.fixture
+    def output(self, played: tuple[Shop, subprocess.CompletedProcess[str]]) -> str:
+        return played[1].stdout
+
+    def test_exits_with_0_and_has_nothing_to_complain_about(self, played):
+        _, demo = played
+
+        assert (demo.returncode, demo.stderr) == (0, "")
+        assert "All 9 scenarios went as announced" in demo.stdout
+
+    def test_leaves_no_worker_no_folder_and_no_file(self, played, files_before):
+        shop, demo = played
+
+        assert not is_running(worker_pid(demo.stdout))
+        assert shop.left_behind() == []
+        assert files_of_example() == files_before
+
+    def test_plays_every_scenario_and_each_claim_holds(self, output):
+        headings = re.findall(r"^(\d)\. ", output, re.MULTILINE)
+
+        assert headings == [str(number) for number in range(1, 10)]
+        assert "✗" not in output
+        assert output.count("✓") > len(headings)
+
+    def test_shows_the_mail_sent_by_another_process_after_the_commit(self, output):
+        committed = output.partition("\n2. ")[2].partition("\n3. ")[0]
+        places = re.findall(r"^ +\+[\d.]+ +(\d+)  \S+ +(.+?)  +(\S+)", committed, re.MULTILINE)
+
+        here, there = int(places[0][0]), int(places[-1][0])
+        assert [(state, what) for _, state, what in places] == [
+            ("atomic 1", "BEGIN"),
+            ("atomic 1", "place_order"),
+            ("atomic 1", "reserve_stock"),
+            ("committed", "COMMIT"),
+            ("committed", "write_audit_line"),
+            ("committed", "enqueue"),
+            ("autocommit", "send_confirmation"),
+        ]
+        assert there == worker_pid(output)
+        assert here != there
+
+    def test_shows_what_never_ran_after_a_rollback(self, output):
+        rolled_back = output.partition("\n3. ")[2].partition("\n4. ")[0]
+
+        assert re.findall(r"(\w+) +\(never runs\)", rolled_back) == [
+            "write_audit_line",
+            "send_confirmation",
+        ]
+
+    def test_is_plain_text_of_100_columns_in_a_file(self, output):
+        assert "\033" not in output
+        assert max(map(len, output.splitlines())) <= 100
+
+    def test_help_leaves_nothing_either(self, shop):
+        """The folder is made before Django knows that only help is asked for."""
+        help_ = shop.run([*MANAGE, "demo", "--help"])
+
+        assert help_.returncode == 0
+        assert shop.left_behind() == []
+
+
+@pytest.fixture(scope="module")
+def sabotaged(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Shop, subprocess.CompletedProcess[str]]:
+    """Play with a worker that finds no receivers."""
+    shop = Shop(tmp_path_factory.mktemp("sabotage"))
+    (shop.folder / "sabotage.py").write_text(
+        "from config.settings import *\nSIGNALS_PLUS_AUTODISCOVER = []\n"
+    )
+    return shop, shop.run(
+        [*MANAGE, "demo", "--force-color"],
+        DJANGO_SETTINGS_MODULE="sabotage",
+        PYTHONIOENCODING="ascii",
+    )
+
+
+class TestDemoThatFails:
+    """``manage.py demo`` when what it sees is not what it says, or it cannot see anything."""
+
+    def test_exits_with_1_and_says_how_much_is_wrong(self, sabotaged):
+        _, demo = sabotaged
+
+        assert demo.returncode == 1
+        assert "3 of 9 scenarios went otherwise than announced." in demo.stderr
+        assert "All 9" not in demo.stdout
+
+    def test_says_what_it_expected_and_what_it_saw(self, sabotaged):
+        _, demo = sabotaged
+        output = re.sub(r"\033\[[\d;]+m", "", demo.stdout)
+
+        assert (
+            "   FAILED the mail was sent by the worker\n"
+            "       expected: worker\n"
+            "       seen:     none\n"
+        ) in output
+
+    def test_keeps_the_log_that_it_names(self, sabotaged):
+        _, demo = sabotaged
+        log = Path(re.findall(r"The worker's log: (\S+)", demo.stderr)[0])
+
+        assert "Received unregistered task of type 'shop.receivers" in log.read_text()
+
+    def test_ends_its_worker(self, sabotaged):
+        _, demo = sabotaged
+
+        assert not is_running(worker_pid(demo.stdout))
+
+    def test_is_coloured_on_demand(self, sabotaged):
+        _, demo = sabotaged
+
+        assert "\033[31m   FAILED the mail was sent by the worker\033[0m" in demo.stdout
+
+    def test_a_broker_that_refuses_ends_it_with_the_reason(self, shop):
+        demo = shop.run([*MANAGE, "demo"], CELERY_BROKER_URL="amqp://guest:secret@127.0.0.1:1//")
+
+        assert demo.returncode == 1
+        assert "The broker amqp://guest:**@127.0.0.1:1// does not answer: " in demo.stderr
+        assert "Connection refused" in demo.stderr
+        assert shop.left_behind() == []
+
+    def test_a_worker_that_cannot_start_ends_it_with_the_end_of_its_log(self, shop):
+        (shop.folder / "broken.py").write_text(
+            "import sys\n"
+            "from config.settings import *\n"
+            "if 'demo' not in sys.argv:\n"
+            "    raise RuntimeError('No settings for a worker')\n"
+        )
+
+        demo = shop.run([*MANAGE, "demo"], DJANGO_SETTINGS_MODULE="broken")
+
+        assert demo.returncode == 1
+        assert "The Celery worker ended with exit code 1 before it was ready." in demo.stderr
+        assert "RuntimeError: No settings for a worker" in demo.stderr
+        log = Path(re.findall(r"The end of its log, (\S+):", demo.stderr)[0])
+        assert "RuntimeError: No settings for a worker" in log.read_text()
+
+
+class TestDemoThatIsEnded:
+    """``manage.py demo`` when somebody ends it half-way."""
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_a_signal_ends_the_worker_too_and_leaves_nothing(self, shop, number):
+        with shop.start([*MANAGE, "demo"]) as demo:
+            pid = worker_pid(demo.stdout.readline())
+            demo.send_signal(number)
+            _, errors = demo.communicate(timeout=DEMO_TIME_LIMIT)
+
+        assert (demo.returncode, errors) == (
+            128 + number,
+            f"CommandError: Stopped by {number.name}.\n",
+        )
+        assert not is_running(pid)
+        assert shop.left_behind() == []
+
+    def test_a_signal_while_the_worker_starts_ends_it_too(self, shop):
+        with shop.start([*MANAGE, "demo"]) as demo:
+            assert wait_until(lambda: any(shop.temporary.glob("shop-demo-*/worker.log")))
+            demo.terminate()
+            demo.communicate(timeout=DEMO_TIME_LIMIT)
+
+        assert demo.returncode == 128 + signal.SIGTERM
+        assert shop.left_behind() == []
+
+    def test_kill_9_ends_the_worker_too(self, shop):
+        with shop.start([*MANAGE, "demo"]) as demo:
+            pid = worker_pid(demo.stdout.readline())
+            demo.kill()
+
+        assert wait_until(lambda: not is_running(pid))
+
+
+class TestProject:
+    """The project itself."""
+
+    def test_migrations_are_complete(self, shop):
+        check = shop.manage("makemigrations", "--check", "--dry-run")
+
+        assert (check.returncode, check.stdout) == (0, "No changes detected\n")
+
+    def test_system_checks_are_silent(self, shop):
+        check = shop.manage("check", "--fail-level", "WARNING")
+
+        assert check.returncode == 0, check.stderr
+        assert check.stdout == "System check identified no issues (0 silenced).\n"
+
+
+BINDERS = 3
+TRANSPORT_PROGRAM = (
+    f"BINDERS = {BINDERS}"
+    """
+import json, sys
+from pathlib import Path
+from kombu import Connection, Exchange, Queue
+
+job, number, amount = sys.argv[1], sys.argv[2], int(sys.argv[3])
+connection = Connection(
+    "filesystem://",
+    transport="config.transport:Transport",
+    transport_options={
+        "data_folder_in": "messages",
+        "data_folder_out": "messages",
+        "control_folder": "control",
+        "polling_interval": 0.001,
+    },
+)
+with connection:
+    if job == "bind":
+        Path(f"ready-{number}").touch()
+        while len(list(Path().glob("ready-*"))) < BINDERS:
+            pass
+        for each in range(amount):
+            Queue(f"{number}-{each}", Exchange(f"shared-{each}"))(connection).declare()
+    elif job == "tables":
+        channel = connection.default_channel
+        print(json.dumps([len(channel.get_table(f"shared-{each}")) for each in range(amount)]))
+    else:
+        queue = connection.SimpleQueue("orders")
+        numbers = []
+        for each in range(amount):
+            if job == "write":
+                queue.put({"number": each, "filling": "x" * 20_000})
+            else:
+                message = queue.get(timeout=20)
+                numbers.append(message.payload["number"])
+                message.ack()
+        print(json.dumps(numbers))
+"""
+)
+
+
+class TestTransport:
+    """Celery's queue as a folder of files."""
+
+    @pytest.fixture
+    def start(self, shop: Shop) -> Callable[..., subprocess.Popen[str]]:
+        (shop.folder / "messages").mkdir()
+
+        def start(job: str, amount: int, number: int = 0) -> subprocess.Popen[str]:
+            command = [sys.executable, "-c", TRANSPORT_PROGRAM, job, str(number), str(amount)]
+            return shop.start(command, PYTHONPATH=str(EXAMPLE))
+
+        return start
+
+    def test_a_reader_never_sees_half_a_message(self, start):
+        """A reader that looks all the time takes each message whole, once, in the order sent."""
+        amount = 1_000
+
+        with start("read", amount) as reader, start("write", amount) as writer:
+            received, errors = reader.communicate(timeout=60)
+            writer.communicate(timeout=60)
+
+        assert errors == ""
+        assert json.loads(received) == list(range(amount))
+
+    def test_processes_that_bind_at_one_time_keep_each_others_queues(self, start):
+        exchanges = 300
+
+        for binder in [start("bind", exchanges, number) for number in range(BINDERS)]:
+            assert binder.communicate(timeout=60) == ("", "")
+        tables, _ = start("tables", exchanges).communicate(timeout=60)
+
+        assert json.loads(tables) == [BINDERS] * exchanges
