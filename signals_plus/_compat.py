@@ -17,6 +17,7 @@ from django.dispatch.dispatcher import _make_id  # type: ignore[attr-defined]
 M2M_CHANGED_SENDS_RAW = django.VERSION >= (6, 1)
 
 ReceiverLists = tuple[list[Any], list[Any]]
+Connections = dict[int, Any]
 LiveReceivers = Callable[[Signal, Any, ReceiverLists], ReceiverLists]
 
 
@@ -28,21 +29,37 @@ def make_id(target: object) -> Any:
 def connected_to(signal: Signal, sender: object) -> Iterator[tuple[Any, Callable[..., Any]]]:
     """Yield (lookup key, receiver) of what is connected to just this sender of the signal."""
     sender_id = make_id(sender)
-    for key, entry_sender_id, receiver in _entries(signal):
+    for key, entry_sender_id, receiver in _entries(signal, {}):
         if entry_sender_id == sender_id:
             yield key, receiver
 
 
-def connected(signal: Signal) -> Iterator[Callable[..., Any]]:
-    """Yield all receivers of the signal, whatever their sender."""
-    for _, _, receiver in _entries(signal):
+def connected(signal: Signal, *, since: Connections | None = None) -> Iterator[Callable[..., Any]]:
+    """Yield the receivers of the signal, whatever their sender.
+
+    Args:
+        signal: The signal.
+        since: Leave out what was connected when this was taken by ``connections``.
+    """
+    for _, _, receiver in _entries(signal, since or {}):
         yield receiver
 
 
-def _entries(signal: Signal) -> Iterator[tuple[Any, Any, Callable[..., Any]]]:
-    # An entry is (key, receiver, is_async) up to 5.2 and (key, receiver, sender_ref, is_async)
-    # since 6.0, where an entry whose sender is gone stays until the signal is sent next.
-    for (key, sender_id), receiver, *rest in list(signal.receivers):
+def connections(signal: Signal) -> Connections:
+    """Return a record of who is connected now."""
+    # The entries themselves, so that no id of theirs is given away.
+    return {id(entry): entry for entry in list(signal.receivers)}
+
+
+def _entries(
+    signal: Signal, left_out: Connections
+) -> Iterator[tuple[Any, Any, Callable[..., Any]]]:
+    for entry in list(signal.receivers):
+        if id(entry) in left_out:
+            continue
+        # (key, receiver, is_async) up to 5.2 and (key, receiver, sender_ref, is_async) since 6.0,
+        # where an entry whose sender is gone stays until the signal is sent next.
+        (key, sender_id), receiver, *rest = entry
         if isinstance(receiver, weakref.ReferenceType):
             receiver = receiver()
         sender_is_gone = isinstance(rest[0], weakref.ReferenceType) and rest[0]() is None

@@ -22,7 +22,7 @@ class Rule(Protocol):
 
     def matches(self, signal: Signal, sender: Any) -> bool: ...
 
-    def mutes(self, receiver: Any) -> bool: ...
+    def left(self, signal: Signal, receivers: list[Any]) -> list[Any]: ...
 
 
 # Immutable tuples, replaced whole: a context that inherited one never sees another's change.
@@ -71,8 +71,8 @@ def _live(signal: Signal, sender: Any, lists: ReceiverLists) -> ReceiverLists:
     synchronous, asynchronous = lists
     for rule in (*rules_here.get(), *everywhere.rules):
         if rule.matches(signal, sender):
-            synchronous = [receiver for receiver in synchronous if not rule.mutes(receiver)]
-            asynchronous = [receiver for receiver in asynchronous if not rule.mutes(receiver)]
+            synchronous = rule.left(signal, synchronous)
+            asynchronous = rule.left(signal, asynchronous)
     # Stable, so that receivers of one priority keep the order in which they were connected.
     # Only ours carry a priority, and ours are all connected as synchronous functions.
     return sorted(synchronous, key=_negative_priority), asynchronous

@@ -16,7 +16,7 @@ from django.db import models
 from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
-from . import calling, live
+from . import _compat, calling, live
 from ._compat import make_id
 from .exceptions import InvalidReceiverError
 
@@ -31,7 +31,8 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
 
     Muted are the receivers that match all of what is given: of these signals (none given: of every
     signal), for these senders (none given: any), and only these receivers (none given: all,
-    those connected by Django's own ``connect`` too). Connecting and disconnecting go on as usual.
+    those connected by Django's own ``connect`` too). Connecting and disconnecting go on as usual: a
+    receiver connected to a named signal inside the block is called, unless it is named itself.
 
     It holds for the current context: other threads and asyncio tasks go on unmuted, tasks started
     in the block stay muted until it ends. What was deferred to the commit before the block still
@@ -250,6 +251,7 @@ class _Rule:
         self.senders = [_named(sender, signals) for sender in senders]
         self.receiver_ids = {make_id(receiver) for receiver in receivers}
         self.receivers = receivers  # held, so that no id is given away
+        self.before = {id(signal): _compat.connections(signal) for signal in signals}
 
     def matches(self, signal: Signal, sender: Any) -> bool:
         return (
@@ -258,8 +260,14 @@ class _Rule:
             and (not self.senders or any(_is_same(sender, muted) for muted in self.senders))
         )
 
-    def mutes(self, receiver: Any) -> bool:
-        return not self.receiver_ids or not self.receiver_ids.isdisjoint(_identities(receiver))
+    def left(self, signal: Signal, receivers: list[Any]) -> list[Any]:
+        """Return the receivers that are called nevertheless."""
+        if self.receiver_ids:
+            return [each for each in receivers if self.receiver_ids.isdisjoint(_identities(each))]
+        if not self.signals:
+            return []
+        later = {make_id(each) for each in _compat.connected(signal, since=self.before[id(signal)])}
+        return [each for each in receivers if later and not later.isdisjoint(_identities(each))]
 
 
 def _not_ended(rules: tuple[live.Rule, ...]) -> tuple[live.Rule, ...]:

@@ -117,6 +117,19 @@ class TestConnected:
 
         assert list(_compat.connected(signal)) == [function, print]
 
+    def test_since(self) -> None:
+        """With a record of who was connected, only those who came later are given."""
+        signal = Signal()
+        signal.connect(function)
+        signal.connect(print, weak=False)
+
+        before = _compat.connections(signal)
+        signal.disconnect(print)
+        signal.connect(print, weak=False)
+        signal.connect(len, weak=False)
+
+        assert list(_compat.connected(signal, since=before)) == [print, len]
+
 
 class TestHookSignal:
     """``hook_signal``: a last word on whom one signal calls."""

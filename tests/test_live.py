@@ -361,6 +361,14 @@ SENTRY = """
         with mute_signals(receivers=[muted]):
             assert answers() == left, (muted, answers())
 
+    def new(**kwargs):
+        return "new"
+
+    with mute_signals(signal):
+        signal.connect(new)
+        assert answers() == ["new"]
+    signal.disconnect(new)
+
     later = Signal()
     later.connect(native)
     with mute_signals(receivers=[native]):

@@ -238,14 +238,49 @@ class TestBlock:
 
         assert entered is mute
 
-    def test_receivers_connected_inside_stay_connected(self, signal: Signal) -> None:
-        """What is connected in the block is muted in it and connected after it."""
+    def test_receivers_connected_inside_are_called_and_stay_connected(self, signal: Signal) -> None:
+        """Connecting works as ever: the block mutes those who were there when it began."""
         with mute_signals(signal):
             answering(signal, "new")
             inside = answers(signal)
+            with mute_signals(signal):
+                nested = answers(signal)
 
-        assert inside == []
+        assert inside == ["new"]
+        assert nested == []
         assert answers(signal) == ["native", "new"]
+
+    def test_our_receivers_connected_inside_are_called(self, signal: Signal) -> None:
+        """The same holds for our decorators, and for a receiver that is connected again."""
+
+        @receiver(signal)
+        def ours(**kwargs: Any) -> str:
+            return "ours"
+
+        with mute_signals(signal):
+            before = answers(signal)
+            signal.disconnect(ours)
+            receiver(signal, priority=1)(ours)
+            inside = answers(signal)
+
+        assert before == []
+        assert inside == ["ours"]
+        assert answers(signal) == ["ours", "native"]
+
+    def test_receivers_that_are_named_are_muted_whenever_they_are_connected(
+        self, signal: Signal
+    ) -> None:
+        """A receiver named by ``receivers=`` is muted although it is connected in the block."""
+
+        def named(**kwargs: Any) -> str:
+            return "named"
+
+        with mute_signals(signal, receivers=[named]):
+            signal.connect(named)
+            inside = answers(signal)
+
+        assert inside == ["native"]
+        assert answers(signal) == ["native", "named"]
 
     def test_receivers_disconnected_inside_stay_disconnected(self) -> None:
         """``disconnect`` in the block finds the receiver, and it stays away after the block."""
@@ -1173,7 +1208,7 @@ class TestFactories:
         """Objects are created without the named signals; others are heard."""
 
         @mute_signals(post_save)
-        class ItemFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+        class ItemFactory(factory.django.DjangoModelFactory):
             class Meta:
                 model = Item
 
@@ -1189,7 +1224,7 @@ class TestFactories:
         signals.pre_init.connect(lambda **kwargs: built.append("init"), sender=Item, weak=False)
 
         @mute_signals(signals.pre_init)
-        class ItemFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+        class ItemFactory(factory.django.DjangoModelFactory):
             class Meta:
                 model = Item
 
@@ -1204,12 +1239,12 @@ class TestFactories:
         """What the factory's hooks save, and the save after them, is muted too."""
 
         @mute_signals(pre_save, post_save)
-        class ItemFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+        class ItemFactory(factory.django.DjangoModelFactory):
             class Meta:
                 model = Item
                 skip_postgeneration_save = True
 
-            @factory.post_generation  # type: ignore[untyped-decorator]
+            @factory.post_generation
             def tag(self, create: bool, extracted: Any, **kwargs: Any) -> None:
                 self.tags.add(Tag.objects.create(name="hook"))
 
@@ -1228,11 +1263,11 @@ class TestFactories:
         """A muted factory is muted as a SubFactory, and mutes nothing beyond itself."""
 
         @mute_signals(pre_save, post_save)
-        class ParentFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+        class ParentFactory(factory.django.DjangoModelFactory):
             class Meta:
                 model = ItemProxy
 
-        class ItemFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+        class ItemFactory(factory.django.DjangoModelFactory):
             class Meta:
                 model = Item
 
@@ -1245,12 +1280,12 @@ class TestFactories:
     def test_a_muted_factory_mutes_its_sub_factories(self, heard: list[str]) -> None:
         """What a muted factory makes along the way is muted with it."""
 
-        class ParentFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+        class ParentFactory(factory.django.DjangoModelFactory):
             class Meta:
                 model = ItemProxy
 
         @mute_signals(pre_save, post_save)
-        class ItemFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+        class ItemFactory(factory.django.DjangoModelFactory):
             class Meta:
                 model = Item
 
@@ -1268,7 +1303,7 @@ class TestFactories:
         """The mute ends when making the object raises."""
 
         @mute_signals(pre_save, post_save)
-        class ItemFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+        class ItemFactory(factory.django.DjangoModelFactory):
             class Meta:
                 model = Item
 
