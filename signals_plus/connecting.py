@@ -46,7 +46,7 @@ class BaseReceiver(ABC):
         """Raise InvalidReceiverError for options that cannot mean anything."""
         validation.check_options(self.name, self.options, self.signals)
 
-    def connected(self) -> None:  # noqa: B027 - a hook that most kinds leave empty
+    def connected(self) -> None:
         """Do what is left once all signals are connected."""
 
     @abstractmethod

@@ -23,7 +23,7 @@ def _nothing_stays_connected() -> Iterator[None]:
     before = [(signal, list(signal.receivers)) for signal in MODEL_SIGNALS]
     registered = dict(registry._receivers)
     waiting = list(connecting._waiting_for_model)
-    pending = {key: list(operations) for key, operations in apps._pending_operations.items()}  # type: ignore[attr-defined]
+    pending = {key: list(operations) for key, operations in apps._pending_operations.items()}
     yield
     for signal, receivers in before:
         with signal.lock:
@@ -31,8 +31,8 @@ def _nothing_stays_connected() -> Iterator[None]:
             signal.sender_receivers_cache.clear()
     registry._receivers = registered
     connecting._waiting_for_model[:] = waiting
-    apps._pending_operations.clear()  # type: ignore[attr-defined]
-    apps._pending_operations.update(pending)  # type: ignore[attr-defined]
+    apps._pending_operations.clear()
+    apps._pending_operations.update(pending)
     assert live.rules_here.get() == ()
     assert live.everywhere.rules == ()
     assert lineage.current() == ()

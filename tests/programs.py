@@ -103,6 +103,7 @@ class ManualSavepoint:
         if not connections[self.alias].in_atomic_block:
             return
         savepoint = connections[self.alias].savepoint()
+        assert savepoint is not None
         run_all(self.body, run)
         if self.rolls_back:
             transaction.savepoint_rollback(savepoint, using=self.alias)

@@ -85,7 +85,7 @@ class TestEveryDecorator:
         """Tools that list receivers, and Django's own log, see the function's names."""
         decorator(post_save, sender=Item)(handle)
 
-        connected = post_save._live_receivers(Item)[0][-1]  # type: ignore[attr-defined]
+        connected = post_save._live_receivers(Item)[0][-1]
         assert connected.__qualname__ == "handle"
         assert connected.__module__ == __name__
         assert connected.__doc__ == handle.__doc__
@@ -361,7 +361,9 @@ class TestLazySenders:
 
     def test_one_that_never_resolves_is_reported_by_djangos_check(self) -> None:
         """The check names the function and the label."""
-        from django.core.checks.model_checks import _check_lazy_references
+        from django.core.checks.model_checks import (  # type: ignore[attr-defined]
+            _check_lazy_references,
+        )
 
         receiver_on_commit(post_save, sender="testapp.Nothing")(handle)
 
