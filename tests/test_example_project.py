@@ -284,6 +284,27 @@ class TestDemoThatIsEnded:
         assert wait_until(lambda: not is_running(pid))
 
 
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("variable", "default"),
+    [
+        ("SIGNALS_PLUS_REDIS_URL", "redis://127.0.0.1:6379/9"),
+        ("SIGNALS_PLUS_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672//"),
+    ],
+)
+class TestDemoThroughABroker:
+    """``CELERY_BROKER_URL=... manage.py demo``."""
+
+    def test_plays_every_scenario(self, shop, variable, default):
+        demo = shop.run([*MANAGE, "demo"], CELERY_BROKER_URL=os.environ.get(variable, default))
+
+        required = os.environ.get("SIGNALS_PLUS_REQUIRE_SERVICES") == "1"
+        if "does not answer" in demo.stderr and not required:
+            pytest.skip(demo.stderr)
+        assert (demo.returncode, demo.stderr) == (0, "")
+        assert "All 9 scenarios went as announced" in demo.stdout
+
+
 class TestProject:
     """The project itself."""
 
