@@ -49,8 +49,6 @@ class Registry:
     def add(self, receiver: TaskReceiver) -> None:
         """Let workers find the receiver."""
         self._receivers[receiver.name] = receiver
-        if self.is_live:
-            receiver.register()
 
     def go_live(self) -> None:
         """Tell the queues of all receivers, and from now on of each new one."""

@@ -45,6 +45,8 @@ class TaskReceiver(BaseReceiver):
         validation.check_deferrable(self.name, self.signals)
         validation.check_task(self.name, self.function, self.options, self.signals)
         registry.refuse_taken_name(self)
+        if registry.is_live:
+            self.register()
 
     def connected(self) -> None:
         registry.add(self)
@@ -60,7 +62,7 @@ class TaskReceiver(BaseReceiver):
             return
         # Whatever can be wrong is found here, where the transaction can still roll back.
         registry.require_live()
-        self.register()
+        backends[self.options.backend].validate_task(self.task)
         payload = payloads.encode(
             self.name,
             signal=payloads.signal_label(self.signals, signal),

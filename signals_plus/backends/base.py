@@ -45,6 +45,14 @@ class BaseBackend(ABC):
             InvalidReceiverError: The queue cannot do what the receiver asks for.
         """
 
+    def validate_task(self, task: Task) -> None:
+        """Raise what would keep a task from being enqueued. Called inside the transaction.
+
+        Raises:
+            InvalidReceiverError: The queue cannot do what the receiver asks for.
+        """
+        self.register(task)
+
     @abstractmethod
     def enqueue(self, task: Task, payload: str) -> None:
         """Hand one payload to the queue, within a bounded time.
@@ -56,3 +64,6 @@ class BaseBackend(ABC):
     def check(self) -> list[CheckMessage]:
         """Return what Django's system checks should say about the queue's configuration."""
         return []
+
+    def close(self) -> None:
+        """Let go of connections: the backend is not used any more."""

@@ -1,51 +1,35 @@
-"""Celery: each task receiver is a shared task of its own, under its own name.
-
-# Note [Publishing in bounded time]
-``task.delay()`` waits for a broker that refuses up to six seconds, and for one that accepts and
-stays silent (Redis, by default) for good. So the backend publishes through a connection of its
-own: socket timeouts where the transport knows them, one reconnection (a pooled connection may
-have been closed by the broker since), and no waiting between. After a failure it does not try
-again for ``publish_timeout`` seconds: a thousand events of one transaction wait once, not a
-thousand times.
-"""
+"""Celery: each task receiver is a shared task of its own, under its own name."""
 
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Celery, current_app, shared_task
 from celery import Task as CeleryTask
-from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
-from django.core.checks import Warning as CheckWarning
-from kombu import Connection
-from kombu.pools import ProducerPool
 
 from ..exceptions import BackendError, InvalidReceiverError, SettingsError
+from . import _celery_checks, _celery_options
+from ._celery_publishing import Publisher
 from .base import BaseBackend, Task
 
-# Options that only apply_async() takes; all others are attributes of the task.
-PUBLISH_OPTIONS = frozenset({"countdown", "eta", "headers", "link", "link_error", "shadow"})
-AUTORETRY_OPTIONS = frozenset(
-    {"autoretry_for", "dont_autoretry_for", "retry_kwargs", "retry_backoff",
-     "retry_backoff_max", "retry_jitter"}
-)  # fmt: skip
-OWN_OPTIONS: Mapping[str, str] = {
-    "bind": "the function is called with the signal's arguments. Use celery.current_task",
-    "name": "give name= to receiver_task itself",
-    "serializer": "a payload is JSON text",
-}
+# The receiver that a name stands for now. Celery's own registry is per process too, and keeps the
+# first function that it is given for a name: that one looks here for what to run.
+_newest: dict[str, Task] = {}
 
 
 class CeleryBackend(BaseBackend):
     """Run task receivers in Celery workers.
 
+    Each is a shared task, so that it belongs to the project's app, whichever that is.
+
     ``OPTIONS``: ``publish_timeout``, seconds (default 1.0): how long one step of publishing, to
-    connect, to write or to wait for the broker's answer, may take.
+    connect, to write or to wait for the broker's answer, may take. A request waits for at most
+    two such steps for a broker that does not answer, and one more for each further broker of a
+    failover list. Looking up the broker's host name is not covered: no Python program can bound
+    it. Brokers other than Redis and AMQP have the time limits of their own client.
     """
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
@@ -53,87 +37,59 @@ class CeleryBackend(BaseBackend):
         self.publish_timeout = options.get("publish_timeout", 1.0)
         if unknown := set(options) - {"publish_timeout"}:
             raise self._settings_error(f"unknown options: {', '.join(sorted(unknown))}")
-        if not isinstance(self.publish_timeout, int | float) or self.publish_timeout <= 0:
+        if not _is_duration(self.publish_timeout):
             raise self._settings_error(
                 f"publish_timeout={self.publish_timeout!r}, which is no number of seconds above 0"
             )
-        self._tasks: dict[str, tuple[Task, CeleryTask]] = {}
-        self._lock = threading.Lock()
-        self._pool: tuple[int, Celery, ProducerPool] | None = None
-        self._silent_until = 0.0
+        # By process too: a connection must not be shared with a forked child.
+        self._publishers: dict[tuple[int, Celery], Publisher] = {}
 
     def register(self, task: Task) -> None:
-        if self._tasks.get(task.name, (None,))[0] is task:
+        known = _newest.get(task.name)
+        if known is task:
             return
-        _check_options(task)
-        attributes = {k: v for k, v in task.options.items() if k not in PUBLISH_OPTIONS}
-        # Nobody can ask for the result: the signal's sender gets no handle. Storing one would
-        # also make publishing wait for the result store, which has no such time limit.
-        attributes.setdefault("ignore_result", True)
-        if task.queue_name is not None:
-            attributes["queue"] = task.queue_name
-        celery_task = shared_task(
-            _named_like(task), name=task.name, serializer="json", **attributes
-        )
-        self._tasks[task.name] = (task, celery_task)
+        _celery_options.check(task)
+        if current_app.finalized:
+            _refuse_foreign_task(task)
+        attributes = _celery_options.attributes(task)
+        if known is None:
+            shared_task(_body(task), name=task.name, **attributes)
+        elif _celery_options.attributes(known) != attributes and current_app.finalized:
+            # The receiver's module was imported again, with other options.
+            current_app.tasks.pop(task.name)
+            current_app.task(name=task.name, shared=False, lazy=False, **attributes)(_body(task))
+        _newest[task.name] = task
+
+    def validate_task(self, task: Task) -> None:
+        self.register(task)
+        _refuse_foreign_task(task)
 
     def enqueue(self, task: Task, payload: str) -> None:
-        _, celery_task = self._tasks[task.name]
-        options = {k: v for k, v in task.options.items() if k in PUBLISH_OPTIONS}
-        if task.run_after is not None:
-            options["countdown"] = task.run_after.total_seconds()
+        self.register(task)
+        celery_task = current_app.tasks[task.name]
+        options = _celery_options.for_publishing(task)
         if celery_task.app.conf.task_always_eager:
             celery_task.apply_async((payload,), **options)
             return
-        if time.monotonic() < self._silent_until:
-            raise BackendError(
-                self.alias,
-                "did not answer just now, and is not asked again for "
-                f"{self.publish_timeout} s after a failure",
-            )
         try:
-            self._publish(celery_task, payload, options)
-        except Exception as error:  # each transport has errors of its own: see BaseBackend.enqueue
-            self._silent_until = time.monotonic() + self.publish_timeout
+            self._publisher(celery_task.app).publish(celery_task, payload, options)
+        except Exception as error:  # each transport has errors of its own
             raise BackendError(self.alias, f"could not publish: {error!r}") from error
 
     def check(self) -> list[CheckMessage]:
-        return [] if django_settings.DEBUG else _check_app(current_app)
+        return _celery_checks.check_app(current_app)
 
-    def _publish(self, celery_task: CeleryTask, payload: str, options: Mapping[str, Any]) -> None:
-        pool = self._producers(celery_task.app)
-        with pool.acquire(block=True, timeout=self.publish_timeout) as producer:
-            celery_task.apply_async(
-                (payload,),
-                producer=producer,
-                # One reconnection. With retry=False Celery would fall back to kombu's own,
-                # longer, policy.
-                retry=True,
-                retry_policy=ONE_RECONNECTION,
-                **options,
-            )
+    def close(self) -> None:
+        for (pid, _), publisher in list(self._publishers.items()):
+            if pid == os.getpid():
+                publisher.close()
+        self._publishers.clear()
 
-    def _producers(self, app: Celery) -> ProducerPool:
-        """Return the pool of this process: a connection must not be shared with a forked child."""
-        with self._lock:
-            if self._pool is None or self._pool[:2] != (os.getpid(), app):
-                connection = self._connection(app)
-                limit = app.conf.broker_pool_limit
-                pool = ProducerPool(connection.Pool(limit=limit), limit=limit)
-                self._pool = (os.getpid(), app, pool)
-            return self._pool[2]
-
-    def _connection(self, app: Celery) -> Connection:
-        timeout = self.publish_timeout
-        driver = app.connection_for_write().get_transport_cls().driver_type
-        return app.connection_for_write(
-            connect_timeout=timeout,
-            transport_options={
-                **dict.fromkeys(SOCKET_TIMEOUTS.get(driver, ()), timeout),
-                **ONE_RECONNECTION,
-                "connect_retries_timeout": timeout,
-            },
-        )
+    def _publisher(self, app: Celery) -> Publisher:
+        key = (os.getpid(), app)
+        if key not in self._publishers:
+            self._publishers.setdefault(key, Publisher(app, self.publish_timeout))
+        return self._publishers[key]
 
     def _settings_error(self, problem: str) -> SettingsError:
         return SettingsError(
@@ -141,81 +97,34 @@ class CeleryBackend(BaseBackend):
         )
 
 
-ONE_RECONNECTION: Mapping[str, int] = {
-    "max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0,
-}  # fmt: skip
-
-# The transport options that bound one read or write, by kind of transport.
-SOCKET_TIMEOUTS: Mapping[str, tuple[str, ...]] = {
-    "amqp": ("read_timeout", "write_timeout"),
-    "redis": ("socket_connect_timeout", "socket_timeout"),
-}
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
-def _named_like(task: Task) -> Callable[[str], None]:
+def _body(task: Task) -> Callable[[str], None]:
     """Return the body of the Celery task, which carries the receiver's name and docstring."""
+    name = task.name
 
     def run(payload: str) -> None:
-        task.run(payload)
+        _newest[name].run(payload)
 
-    run.__name__ = run.__qualname__ = task.name.rpartition(".")[2]
+    run.__name__ = run.__qualname__ = name.rpartition(".")[2]
     run.__module__ = getattr(task.function, "__module__", __name__)
     run.__doc__ = task.function.__doc__
     return run
 
 
-def _check_options(task: Task) -> None:
-    """Refuse what Celery would take without a word: a task accepts any attribute."""
-    base = task.options.get("base", CeleryTask)
-    for option in task.options:
-        if option in OWN_OPTIONS:
-            raise InvalidReceiverError(
-                task.name,
-                f"has the Celery option {option!r}",
-                f"Leave it out: {OWN_OPTIONS[option]}.",
-            )
-        known = option in PUBLISH_OPTIONS | AUTORETRY_OPTIONS | {"base"} or hasattr(base, option)
-        if not known:
-            raise InvalidReceiverError(
-                task.name,
-                f"has the option {option!r}, which a Celery task does not have",
-                "Correct its name; options go to Celery as they are (autoretry_for, rate_limit, "
-                "countdown, queue, ...).",
-            )
+def _refuse_foreign_task(task: Task) -> None:
+    """Raise if the project has a Celery task of this name: Celery would run just one of the two.
 
-
-def _check_app(app: Celery) -> list[CheckMessage]:
-    if app.main is None or app.main == "default":
-        return [
-            CheckWarning(
-                "Receivers are Celery tasks, but no Celery app is configured in this process.",
-                hint="Import it in the project's __init__.py: from .celery import app as "
-                "celery_app. Celery falls back to an app without settings, on localhost.",
-                id="signals_plus.W002",
-            )
-        ]
-    found: list[CheckMessage] = []
-    driver = app.connection_for_write().get_transport_cls().driver_type
-    if app.conf.task_always_eager or driver == "memory":
-        what = "task_always_eager is on" if app.conf.task_always_eager else "its broker is memory"
-        found.append(
-            CheckWarning(
-                f"Receivers are tasks of the Celery app {app.main!r}, but {what}: they run "
-                "inside the request, or in no worker at all.",
-                hint="Use a real broker outside of DEBUG and tests.",
-                id="signals_plus.W003",
-            )
+    It can be seen only once the app is finalized; to ask an app for its tasks finalizes it, which
+    is too early while Django starts.
+    """
+    other = current_app.tasks.get(task.name)
+    if isinstance(other, CeleryTask) and not getattr(other, _celery_options.MARK, False):
+        raise InvalidReceiverError(
+            task.name,
+            "has the name of a Celery task of the project, and Celery would run just one of them",
+            "Give one of them another name=. If it is the same function, do not make it a Celery "
+            "task as well: receiver_task does.",
         )
-    options = app.conf.broker_transport_options
-    if driver == "redis" and SOCKET_TIMEOUTS["redis"][1] not in options:
-        found.append(
-            CheckWarning(
-                f"The Redis broker of the Celery app {app.main!r} has no socket timeout: a "
-                "delay() of yours waits for ever for a Redis that does not answer.",
-                hint='Set broker_transport_options = {"socket_timeout": 5, '
-                '"socket_connect_timeout": 5}. Receivers are not concerned: they publish '
-                "with timeouts of their own.",
-                id="signals_plus.W004",
-            )
-        )
-    return found

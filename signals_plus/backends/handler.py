@@ -34,7 +34,10 @@ class BackendHandler:
     def forget(self) -> None:
         """Read the settings again."""
         with self._lock:
+            forgotten = list(self._backends.values())
             self._backends.clear()
+        for backend in forgotten:
+            backend.close()
 
     def _build(self, alias: str) -> BaseBackend:
         entries = settings.backends

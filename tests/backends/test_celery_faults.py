@@ -1,0 +1,344 @@
+"""A broker that refuses, is silent, hangs or comes back: requests neither fail nor hang.
+
+The bounds are far above what is promised (Note [Publishing in bounded time]) and far below
+"for ever": the machine may be slow. ``--log-cli-level=INFO`` shows the seconds each fault took.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+from django.db.models.signals import post_save
+
+from signals_plus import receiver_task
+from signals_plus.exceptions import BackendError
+from signals_plus.signals import enqueue_failed
+from tests.backends.conftest import MakeApp
+from tests.services import (
+    Gate,
+    black_hole,
+    broker_url,
+    closed_port,
+    each_broker,
+    eventually,
+    payloads_in,
+    silent_port,
+)
+from tests.testapp.models import Item
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "other"]),
+]
+
+URLS = {"redis": "redis://127.0.0.1:{port}/9", "amqp": "amqp://guest:guest@127.0.0.1:{port}//"}
+
+
+def score(sender: Any, instance: Item, **kwargs: Any) -> None:
+    """The task of all these tests; none of them runs it."""
+
+
+def log_line(sender: Any, instance: Item, **kwargs: Any) -> None:
+    """Another one."""
+
+
+@pytest.fixture
+def failures() -> Iterator[list[dict[str, Any]]]:
+    """Record what enqueue_failed sends."""
+    received: list[dict[str, Any]] = []
+
+    def record(**kwargs: Any) -> None:
+        received.append(kwargs)
+
+    enqueue_failed.connect(record)
+    yield received
+    enqueue_failed.disconnect(record)
+
+
+@pytest.fixture
+def gate(request: pytest.FixtureRequest) -> Iterator[Gate]:
+    """Stand between the app and the real broker of the parameter ``kind``."""
+    with Gate(broker_url(request.getfixturevalue("kind"))) as opened:
+        yield opened
+
+
+def refusing() -> AbstractContextManager[int]:
+    return nullcontext(closed_port())
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.monotonic()
+    work()
+    took = time.monotonic() - start
+    logging.getLogger("tests.faults").info("%.2f s", took)
+    return took
+
+
+@each_broker
+class TestBrokerThatIsNotThere:
+    @pytest.mark.parametrize("fault", [refusing, silent_port, black_hole])
+    def test_costs_the_request_a_moment(
+        self,
+        kind: str,
+        fault: Callable[[], AbstractContextManager[int]],
+        make_app: MakeApp,
+        failures: list[dict[str, Any]],
+    ) -> None:
+        """The row is committed, the block goes on, and the failure is sent."""
+        receiver_task(post_save, sender=Item)(score)
+        with fault() as port:
+            make_app(URLS[kind].format(port=port))
+
+            took = seconds(lambda: Item.objects.create(name="a"))
+
+        assert Item.objects.count() == 1
+        assert len(failures) == 1
+        assert took < 10
+
+    @pytest.mark.parametrize("fault", [refusing, silent_port, black_hole])
+    def test_is_waited_for_once_by_many_events(
+        self,
+        kind: str,
+        fault: Callable[[], AbstractContextManager[int]],
+        make_app: MakeApp,
+        failures: list[dict[str, Any]],
+    ) -> None:
+        """A thousand events of one transaction do not wait a thousand times."""
+        receiver_task(post_save, sender=Item)(score)
+        item = Item.objects.create(name="a")
+        failures.clear()
+
+        def save_often() -> None:
+            with transaction.atomic():
+                for _ in range(1000):
+                    post_save.send(
+                        sender=Item, instance=item, created=False, raw=False, using="default",
+                        update_fields=None,
+                    )  # fmt: skip
+
+        with fault() as port:
+            make_app(URLS[kind].format(port=port))
+            took = seconds(save_often)
+
+        assert len(failures) == 1000
+        assert took < 30
+
+    def test_is_asked_by_one_thread_at_a_time(
+        self, kind: str, make_app: MakeApp, failures: list[dict[str, Any]]
+    ) -> None:
+        """Once it has failed, the threads of a server do not all wait for it again together."""
+        receiver_task(post_save, sender=Item)(score)
+        with silent_port() as port:
+            make_app(URLS[kind].format(port=port))
+            Item.objects.create(name="first")
+            allowed_again = time.monotonic() + 1  # the default publish_timeout
+            eventually(lambda: time.monotonic() > allowed_again)
+            item = Item.objects.get()
+            took: list[float] = []
+
+            def save() -> None:
+                took.append(seconds(item.save))
+                connections.close_all()
+
+            threads = [threading.Thread(target=save) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        assert sum(each > 0.5 for each in took) == 1
+        assert len(failures) == 9
+
+
+class TestFailure:
+    def test_is_sent_with_all_that_is_needed_to_repeat_it(
+        self, make_app: MakeApp, failures: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """enqueue_failed says which receiver and payload, and the log says so too."""
+        from signals_plus.backends.celery import CeleryBackend
+
+        make_app(URLS["redis"].format(port=closed_port()))
+        receiver_task(post_save, sender=Item)(score)
+
+        with caplog.at_level(logging.ERROR, "signals_plus"):
+            Item.objects.create(name="a")
+
+        (failure,) = failures
+        assert failure["sender"] is CeleryBackend
+        assert failure["receiver"] is score
+        assert failure["task_name"] == f"{__name__}.score"
+        assert '"receiver":"tests.backends.test_celery_faults.score"' in failure["payload"]
+        assert isinstance(failure["error"], BackendError)
+        (record,) = [each for each in caplog.records if each.name == "signals_plus"]
+        assert f"{__name__}.score" in record.getMessage()
+        assert record.payload == failure["payload"]  # type: ignore[attr-defined]
+
+    def test_does_not_stop_later_callbacks(self, make_app: MakeApp) -> None:
+        """What waits for the commit behind the task still runs, on any database."""
+        make_app(URLS["redis"].format(port=closed_port()))
+        receiver_task(post_save, sender=Item)(score)
+        ran: list[str] = []
+
+        with transaction.atomic(), transaction.atomic(using="other"):
+            Item.objects.create(name="a")
+            Item.objects.using("other").create(name="b")
+            transaction.on_commit(lambda: ran.append("default"))
+            transaction.on_commit(lambda: ran.append("other"), using="other")
+
+        assert sorted(ran) == ["default", "other"]
+
+    def test_of_a_hidden_result_store_does_not_matter(
+        self, make_app: MakeApp, failures: list[dict[str, Any]]
+    ) -> None:
+        """A result store that is silent is not asked: nobody could read a result."""
+        with silent_port() as port:
+            app = make_app(result_backend=f"redis://127.0.0.1:{port}/9")
+            receiver_task(post_save, sender=Item)(log_line)
+
+            took = seconds(lambda: Item.objects.create(name="a"))
+
+        assert took < 5
+        assert failures == []
+        with app.connection_for_read() as connection:
+            message = connection.default_channel.basic_get(app.conf.task_default_queue)
+        assert message is not None
+
+
+@each_broker
+@pytest.mark.services
+class TestBrokerThatIsBack:
+    def test_gets_the_next_event(
+        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+    ) -> None:
+        """Nothing has to be restarted."""
+        app = make_app(gate.url)
+        receiver_task(post_save, sender=Item)(score)
+        gate.close()
+        Item.objects.create(name="lost")
+        gate.open()
+
+        def published() -> bool:
+            failures.clear()
+            Item.objects.create(name="sent")
+            return not failures
+
+        assert eventually(published)
+        assert len(payloads_in(broker_url(kind), app.conf.task_default_queue)) == 1
+
+    def test_gets_the_event_after_it_closed_an_idle_connection(
+        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+    ) -> None:
+        """A connection that was closed while nobody used it loses no event."""
+        app = make_app(gate.url)
+        receiver_task(post_save, sender=Item)(score)
+        Item.objects.create(name="before")
+        gate.cut()
+
+        Item.objects.create(name="after")
+
+        assert failures == []
+        assert gate.accepted > 1
+        assert len(payloads_in(broker_url(kind), app.conf.task_default_queue)) == 2
+
+    def test_gets_the_event_after_a_firewall_forgot_an_idle_connection(
+        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+    ) -> None:
+        """A connection that leads nowhere is found out in time, and another one made."""
+        app = make_app(gate.url)
+        receiver_task(post_save, sender=Item)(score)
+        Item.objects.create(name="before")
+        gate.forget()
+
+        took = seconds(lambda: Item.objects.create(name="after"))
+
+        assert failures == []
+        assert took < 10
+        assert len(payloads_in(broker_url(kind), app.conf.task_default_queue)) == 2
+
+    def test_that_hangs_between_two_events(
+        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+    ) -> None:
+        """A connection in use that falls silent costs a moment too."""
+        app = make_app(gate.url)
+        receiver_task(post_save, sender=Item)(score)
+        Item.objects.create(name="before")
+        gate.freeze()
+
+        took = seconds(lambda: Item.objects.create(name="lost"))
+
+        assert len(failures) == 1
+        assert took < 10
+        gate.close()
+        payloads_in(broker_url(kind), app.conf.task_default_queue)
+
+    def test_keeps_its_connections(self, kind: str, gate: Gate, make_app: MakeApp) -> None:
+        """Ten events go through one connection."""
+        app = make_app(gate.url)
+        receiver_task(post_save, sender=Item)(score)
+
+        Item.objects.create(name="a")
+        made = gate.accepted  # kombu makes two for Redis
+        for name in "bcdefghij":
+            Item.objects.create(name=name)
+
+        assert gate.accepted == made
+        assert len(payloads_in(broker_url(kind), app.conf.task_default_queue)) == 10
+
+    def test_gets_a_connection_of_its_own_from_a_forked_child(
+        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+    ) -> None:
+        """Parent and child do not talk into each other's connection."""
+        from signals_plus.backends.handler import backends
+        from signals_plus.registry import registry
+
+        app = make_app(gate.url)
+        receiver_task(post_save, sender=Item)(score)
+        task = registry[f"{__name__}.score"].task
+        backends["default"].enqueue(task, "parent")
+        made = gate.accepted
+
+        child = os.fork()
+        if child == 0:
+            try:
+                backends["default"].enqueue(task, "child")
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        backends["default"].enqueue(task, "parent again")
+
+        assert status == 0
+        assert gate.accepted == 2 * made
+        sent = payloads_in(broker_url(kind), app.conf.task_default_queue)
+        assert sorted(sent) == ["child", "parent", "parent again"]
+
+
+@pytest.mark.services
+class TestBrokersInAList:
+    @each_broker
+    @pytest.mark.parametrize("fault", [refusing, silent_port])
+    def test_are_tried_one_after_the_other(
+        self,
+        kind: str,
+        fault: Callable[[], AbstractContextManager[int]],
+        make_app: MakeApp,
+        failures: list[dict[str, Any]],
+    ) -> None:
+        """The event goes to the second broker when the first does not take it."""
+        url = broker_url(kind)
+        receiver_task(post_save, sender=Item)(score)
+        with fault() as port:
+            app = make_app(f"{URLS[kind].format(port=port)};{url}")
+
+            took = seconds(lambda: Item.objects.create(name="a"))
+
+        assert failures == []
+        assert took < 10
+        assert len(payloads_in(url, app.conf.task_default_queue)) == 1
