@@ -16,9 +16,9 @@ from .exceptions import InvalidReceiverError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# The keys of all receivers that obey the lineage. A block that guards anything else would be
-# without effect, and says so.
-_known: set[str] = set()
+# The keys under which a function stands in the lineage, by its own guard key. A block that guards
+# a function that is not here would be without effect, and says so.
+_keys: dict[str, set[str]] = {}
 
 # The attribute of a decorated function, and of whatever wraps it, with its key.
 _KEY = "recursion_guard_key"
@@ -26,10 +26,14 @@ _KEY = "recursion_guard_key"
 _NOT_GIVEN: Any = object()
 
 
-def key_of(function: Callable[..., Any]) -> str:
-    """Return the key under which a receiver stands in the lineage, and remember it."""
-    key = naming.guard_key(function)
-    _known.add(key)
+def key_of(function: Callable[..., Any], name: str | None = None) -> str:
+    """Return the key under which a receiver stands in the lineage, and remember it.
+
+    ``name``: what the receiver is known by in other processes too, if its function is not.
+    """
+    own_key = naming.guard_key(function)
+    key = own_key if name is None or naming.is_importable(function) else name
+    _keys.setdefault(own_key, set()).add(key)
     return key
 
 
@@ -130,7 +134,6 @@ def _guarded(function: Callable[..., Any], *, recursion: str) -> Callable[..., A
     # Not the key of the function itself: a decorator of this package above would take the guard
     # below it for a recursion.
     key = f"{naming.guard_key(function)} with recursion_guard"
-    _known.add(key)
     wrap = _async_guard if calling.is_async(function) else _sync_guard
     guarded = wrap(function, key, recursion)
     setattr(guarded, _KEY, key)
@@ -178,8 +181,9 @@ def _chain_for(
 def _block(
     name: str, function: Callable[..., Any], instance: models.Model, recursion: str
 ) -> AbstractContextManager[None]:
-    possible: tuple[Any, Any] = naming.guard_key(function), getattr(function, _KEY, None)
-    keys = _known.intersection(possible)
+    keys = set(_keys.get(naming.guard_key(function), ()))
+    if hasattr(function, _KEY):
+        keys.add(getattr(function, _KEY))
     if not keys:
         raise InvalidReceiverError(
             name,

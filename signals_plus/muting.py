@@ -7,18 +7,15 @@ import inspect
 import sys
 import threading
 import unittest
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import FunctionType, TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from django.apps import apps
-from django.db import models
-from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
-from . import _compat, calling, live
-from ._compat import make_id
+from . import calling, live, mute_rules
 from .exceptions import InvalidReceiverError
+from .mute_rules import MuteRule
 
 T = TypeVar("T")
 
@@ -65,21 +62,19 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         receivers: Iterable[Callable[..., Any]] = (),
         all_threads: bool = False,
     ) -> None:
-        self._refuse_what_is_no_list("senders", senders)
-        self._refuse_what_is_no_list("receivers", receivers)
         self.signals = signals
-        self.senders = tuple(senders)
-        self.receivers = tuple(receivers)
+        self.senders = mute_rules.listed("senders", senders)
+        self.receivers = mute_rules.listed("receivers", receivers)
         self.all_threads = all_threads
-        self._in_force: list[_Rule] = []
-        self._refuse_what_mutes_nothing()
+        mute_rules.refuse_what_mutes_nothing(signals, self.senders, self.receivers)
+        self._in_force: list[MuteRule] = []
 
     def __enter__(self) -> Self:
         for signal in self.signals:
             live.watch(signal)
         if not self.signals:
             live.watch_every_signal()
-        rule = _Rule(self.signals, self.senders, self.receivers)
+        rule = MuteRule(self.signals, self.senders, self.receivers)
         with _lock:
             self._in_force.append(rule)
             if self.all_threads:
@@ -199,119 +194,9 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         decorated.setUpClass = classmethod(setUpClass)  # type: ignore[assignment]
         decorated.setUp = setUp  # type: ignore[assignment, method-assign]
 
-    def _refuse_what_is_no_list(self, name: str, value: object) -> None:
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            raise InvalidReceiverError(
-                "mute_signals()",
-                f"was given {name}={value!r}, which is no list",
-                f"Write {name}=[...].",
-            )
-
-    def _refuse_what_mutes_nothing(self) -> None:
-        if not (self.signals or self.senders or self.receivers):
-            raise InvalidReceiverError(
-                "mute_signals()",
-                "names nothing to mute",
-                "Name signals, senders or receivers: mute_signals(post_save), "
-                "mute_signals(receivers=[send_mail]).",
-            )
-        for signal in self.signals:
-            if not isinstance(signal, Signal):
-                raise InvalidReceiverError(
-                    "mute_signals()",
-                    f"was given {signal!r} as a signal",
-                    "Pass signals by position, receivers as receivers=[...] and "
-                    "senders as senders=[...].",
-                )
-        if _only_models_send(self.signals):
-            for sender in self.senders:
-                if not isinstance(sender, str) and not _is_concrete_model(sender):
-                    raise InvalidReceiverError(
-                        "mute_signals()",
-                        f"was given the sender {sender!r}, which never sends a model signal",
-                        'Name concrete model classes or "app_label.Model".',
-                    )
-        for receiver in self.receivers:
-            if not callable(receiver):
-                raise InvalidReceiverError(
-                    "mute_signals()",
-                    f"was given {receiver!r} as a receiver",
-                    "Pass the functions themselves: receivers=[send_mail].",
-                )
-
-
-class _Rule:
-    """What one block mutes, for as long as it lasts."""
-
-    def __init__(
-        self, signals: tuple[Signal, ...], senders: tuple[Any, ...], receivers: tuple[Any, ...]
-    ) -> None:
-        self.ended = False
-        self.signals = signals
-        self.senders = [_named(sender, signals) for sender in senders]
-        self.receiver_ids = {make_id(receiver) for receiver in receivers}
-        self.receivers = receivers  # held, so that no id is given away
-        self.before = {id(signal): _compat.connections(signal) for signal in signals}
-
-    def matches(self, signal: Signal, sender: Any) -> bool:
-        return (
-            not self.ended
-            and (not self.signals or any(signal is muted for muted in self.signals))
-            and (not self.senders or any(_is_same(sender, muted) for muted in self.senders))
-        )
-
-    def left(self, signal: Signal, receivers: list[Any]) -> list[Any]:
-        """Return the receivers that are called nevertheless."""
-        if self.receiver_ids:
-            return [each for each in receivers if self.receiver_ids.isdisjoint(_identities(each))]
-        if not self.signals:
-            return []
-        later = {make_id(each) for each in _compat.connected(signal, since=self.before[id(signal)])}
-        return [each for each in receivers if later and not later.isdisjoint(_identities(each))]
-
 
 def _not_ended(rules: tuple[live.Rule, ...]) -> tuple[live.Rule, ...]:
     return tuple(rule for rule in rules if not rule.ended)
-
-
-def _named(sender: Any, signals: tuple[Signal, ...]) -> Any:
-    """Return the model that a string names; the string itself if it is a sender like any other."""
-    if not isinstance(sender, str):
-        return sender
-    try:
-        return apps.get_model(sender)
-    except (LookupError, ValueError) as error:
-        if _only_models_send(signals):
-            raise InvalidReceiverError(
-                "mute_signals()",
-                f"was given the sender {sender!r}, which names no model",
-                'Name a model class or "app_label.Model".',
-            ) from error
-        return sender
-
-
-def _only_models_send(signals: tuple[Signal, ...]) -> bool:
-    return bool(signals) and all(isinstance(signal, ModelSignal) for signal in signals)
-
-
-def _is_concrete_model(sender: object) -> bool:
-    return (
-        isinstance(sender, type) and issubclass(sender, models.Model) and not sender._meta.abstract
-    )
-
-
-def _is_same(sender: Any, muted: Any) -> bool:
-    return sender is muted or (isinstance(muted, str) and sender == muted)
-
-
-def _identities(receiver: Any) -> Iterator[Any]:
-    """Name everything that a connected object may be known by to whoever connected it."""
-    yield make_id(receiver)
-    if ours := live.ours(receiver):
-        yield from _identities(ours.function)
-    # Decorators, and sentry-sdk, which puts a wrapper in the place of each receiver.
-    if hasattr(receiver, "__wrapped__"):
-        yield from _identities(receiver.__wrapped__)
 
 
 def _is_factory(decorated: type) -> bool:

@@ -17,7 +17,7 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 from django.dispatch import receiver as native_receiver
 
-from signals_plus import lineage, receiver, receiver_on_commit, recursion_guard
+from signals_plus import lineage, receiver, receiver_on_commit, receiver_task, recursion_guard
 from signals_plus.exceptions import InvalidReceiverError, RecursionLimitError
 from tests.testapp.models import Item, Tag
 
@@ -805,3 +805,17 @@ class TestErrors:
             pass
 
         assert lineage.current() == ()
+
+
+class TestTaskReceiversWithoutAName:
+    def test_are_known_by_their_task_name(self) -> None:
+        """A lambda is guarded in the worker, where its id is another, and by a block."""
+        function = lambda **kwargs: None  # noqa: E731
+        receiver_task(post_save, sender=Item, name="lambda task")(function)
+
+        (connected,) = post_save._live_receivers(Item)[0]
+        with recursion_guard(function, Item(pk=1)):
+            receivers_of_the_block = {link.receiver for link in lineage.current()}
+
+        assert connected.signals_plus.guard_key == "lambda task"  # type: ignore[attr-defined]
+        assert "lambda task" in receivers_of_the_block
