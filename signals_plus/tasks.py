@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.dispatch import Signal
 
-from . import events, lineage, payloads, validation
+from . import events, guards, lineage, payloads, validation
 from .backends.base import Task
 from .backends.handler import backends
 from .commit import collect
@@ -23,6 +24,8 @@ from .signals import enqueue_failed
 
 logger = logging.getLogger("signals_plus")
 
+_reporting: ContextVar[bool] = ContextVar("signals_plus_reporting", default=False)
+
 
 class TaskReceiver(BaseReceiver):
     """Write each event as a payload when it is sent, enqueue it once it is committed."""
@@ -31,6 +34,7 @@ class TaskReceiver(BaseReceiver):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.guard_key = guards.key_of(self.function, self.name)
         self.task = Task(
             name=self.name,
             function=self.function,
@@ -68,7 +72,7 @@ class TaskReceiver(BaseReceiver):
             signal=payloads.signal_label(self.signals, signal),
             sender=sender,
             kwargs=kwargs,
-            chain=chain,
+            chain=registry.with_names(chain),
         )
         collect(self, payload, using=events.wait_alias(self.options.using, sender, kwargs))
 
@@ -81,13 +85,7 @@ class TaskReceiver(BaseReceiver):
                 logger.error(
                     "Task %s was not enqueued: %s", self.name, error, extra={"payload": payload}
                 )
-                enqueue_failed.send_robust(
-                    sender=type(backend),
-                    receiver=self.function,
-                    task_name=self.name,
-                    payload=payload,
-                    error=error,
-                )
+                self._report(type(backend), payload, error)
 
     def run(self, payload: str) -> None:
         """Call the function in a worker, with its rows loaded and its lineage restored.
@@ -103,8 +101,26 @@ class TaskReceiver(BaseReceiver):
         except _SkipTask as skip:
             logger.info("Task %s skipped: %s", receiver.name, skip)
             return
-        with lineage.within(message.chain):
+        with lineage.within(registry.with_keys(message.chain)):
             receiver.call(signal=signal, sender=message.sender, **kwargs)
+
+    def _report(self, backend: type, payload: str, error: BackendError) -> None:
+        if _reporting.get():
+            return  # a receiver of the signal has saved a row, for which the queue is down as well
+        _reporting.set(True)
+        try:
+            enqueue_failed.send_robust(
+                sender=backend,
+                receiver=self.function,
+                task_name=self.name,
+                payload=payload,
+                error=error,
+            )
+        except Exception:
+            # Not the receiver's own: Django cannot log the failure of one without a name.
+            logger.exception("A receiver of enqueue_failed failed for task %s", self.name)
+        finally:
+            _reporting.set(False)
 
     def _replace_missing(self, error: ObjectDoesNotExist) -> None:
         if self.options.on_missing == "raise":

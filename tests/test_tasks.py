@@ -1,0 +1,565 @@
+"""Task receivers: when they are enqueued, what arrives, and what happens when it does not.
+
+The queue is a recorder; tests/backends shows the same through Celery and real brokers.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import models, transaction
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.dispatch import Signal
+from django.utils import timezone
+
+from signals_plus import lineage, receiver_task, recursion_guard
+from signals_plus.backends.base import BaseBackend, Task
+from signals_plus.backends.handler import backends
+from signals_plus.exceptions import (
+    BackendError,
+    InvalidReceiverError,
+    PayloadError,
+    RecursionLimitError,
+    SettingsError,
+    UnknownReceiverError,
+)
+from signals_plus.registry import registry
+from signals_plus.signals import enqueue_failed
+from tests.testapp.models import Item, ItemProxy, SpecialItem, Tag
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+
+class RecordingBackend(BaseBackend):
+    """A queue that keeps what it was given, or refuses it."""
+
+    def __init__(self, alias: str, options: Any) -> None:
+        super().__init__(alias, options)
+        self.registered: list[str] = []
+        self.sent: list[tuple[Task, str]] = []
+        self.refuses = False
+
+    def register(self, task: Task) -> None:
+        if "refused" in task.options:
+            raise InvalidReceiverError(task.name, "is refused", "Leave it out.")
+        self.registered.append(task.name)
+
+    def enqueue(self, task: Task, payload: str) -> None:
+        if self.refuses:
+            raise BackendError(self.alias, "is down")
+        self.sent.append((task, payload))
+
+    def work(self) -> None:
+        """Run all that was sent, as a worker, and what that sends."""
+        while self.sent:
+            task, payload = self.sent.pop(0)
+            task.run(payload)
+
+
+@pytest.fixture
+def queue(settings: Any) -> RecordingBackend:
+    settings.SIGNALS_PLUS_BACKENDS = {"default": {"BACKEND": f"{__name__}.RecordingBackend"}}
+    backend = backends["default"]
+    assert isinstance(backend, RecordingBackend)
+    return backend
+
+
+@pytest.fixture
+def failures() -> Iterator[list[dict[str, Any]]]:
+    received: list[dict[str, Any]] = []
+
+    def record(**kwargs: Any) -> None:
+        received.append(kwargs)
+
+    enqueue_failed.connect(record)
+    yield received
+    enqueue_failed.disconnect(record)
+
+
+received: list[dict[str, Any]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_received() -> None:
+    received.clear()
+
+
+def handle(sender: Any, **kwargs: Any) -> None:
+    """A task receiver."""
+    received.append({"sender": sender, **kwargs})
+
+
+async def handle_later(sender: Any, **kwargs: Any) -> None:
+    received.append({"sender": sender, **kwargs})
+
+
+def save_again(sender: Any, instance: Item, **kwargs: Any) -> None:
+    received.append({"sender": sender, "instance": instance, **kwargs})
+    instance.score += 1
+    instance.save()
+
+
+def save_tag(sender: Any, instance: Item, **kwargs: Any) -> None:
+    received.append({"sender": sender, "instance": instance, **kwargs})
+    Tag.objects.get(name=str(instance.pk)).save()
+
+
+def save_item(sender: Any, instance: Tag, **kwargs: Any) -> None:
+    received.append({"sender": sender, "instance": instance, **kwargs})
+    Item.objects.get(pk=int(instance.name)).save()
+
+
+def make_another(sender: Any, **kwargs: Any) -> None:
+    received.append(kwargs)
+    Item.objects.create(name="another")
+
+
+class TestEnqueueing:
+    def test_waits_for_the_commit_on_the_events_own_database(self, queue: RecordingBackend) -> None:
+        """An event about a row of another database waits for that one."""
+        receiver_task(post_save, sender=Item)(handle)
+
+        with transaction.atomic(using="other"):
+            with transaction.atomic():
+                Item.objects.using("other").create(name="a")
+            after_default = len(queue.sent)
+
+        assert after_default == 0
+        assert len(queue.sent) == 1
+
+    def test_waits_for_the_database_it_is_told(self, queue: RecordingBackend) -> None:
+        """using= names the database whose commit is waited for; the row stays on its own."""
+        receiver_task(post_save, sender=Item, using="other")(handle)
+
+        with transaction.atomic(using="other"):
+            Item.objects.create(name="a")
+            before = len(queue.sent)
+        queue.work()
+
+        assert before == 0
+        assert received[0]["instance"]._state.db == "default"
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_forgets_what_was_rolled_back(self, whole: bool, queue: RecordingBackend) -> None:
+        """A transaction, or a savepoint in one that commits."""
+        receiver_task(post_save, sender=Item)(handle)
+
+        with transaction.atomic():
+            Item.objects.create(name="kept")
+            with transaction.atomic():
+                Item.objects.create(name="undone")
+                transaction.set_rollback(True)
+            transaction.set_rollback(whole)
+
+        assert len(queue.sent) == (0 if whole else 1)
+
+    def test_needs_the_app_installed(
+        self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without it no worker would find the receiver: an error before the commit."""
+        receiver_task(post_save, sender=Item)(handle)
+        monkeypatch.setattr(registry, "is_live", False)
+
+        with pytest.raises(SettingsError, match="INSTALLED_APPS does not have 'signals_plus'"):
+            Item.objects.create(name="a")
+
+        assert queue.sent == []
+
+    def test_of_an_argument_that_cannot_travel_rolls_back(self, queue: RecordingBackend) -> None:
+        """The transaction fails while it still can: after the commit it would be too late."""
+        paid = Signal()
+        receiver_task(paid)(handle)
+
+        @transaction.atomic
+        def pay() -> None:
+            item = Item.objects.create(name="a")
+            paid.send(sender=None, order={"items": [item, object()]})
+
+        with pytest.raises(PayloadError) as raised:
+            pay()
+
+        assert Item.objects.count() == 0
+        assert queue.sent == []
+        assert raised.value.receiver == f"{__name__}.handle"
+        assert raised.value.argument == "order['items'][1]"
+        assert "builtins.object" in str(raised.value)
+
+    def test_hands_over_what_the_decorator_was_told(self, queue: RecordingBackend) -> None:
+        """The queue gets the name, the queue's name, the time and the options untouched."""
+        receiver_task(
+            post_save, sender=Item, name="shop.mail", queue_name="mail",
+            run_after=timedelta(minutes=5), autoretry_for=(OSError,),
+        )(handle)  # fmt: skip
+
+        Item.objects.create(name="a")
+
+        ((task, _),) = queue.sent
+        assert (task.name, task.queue_name, task.run_after) == (
+            "shop.mail", "mail", timedelta(minutes=5),
+        )  # fmt: skip
+        assert task.options == {"autoretry_for": (OSError,)}
+        assert task.function is handle
+
+    def test_uses_the_settings_of_the_moment(self, queue: RecordingBackend, settings: Any) -> None:
+        """Settings that change between the signal and the commit leave no half-known task."""
+        receiver_task(post_save, sender=Item)(handle)
+
+        with transaction.atomic():
+            Item.objects.create(name="a")
+            settings.SIGNALS_PLUS_BACKENDS = {
+                "default": {"BACKEND": f"{__name__}.RecordingBackend", "OPTIONS": {}}
+            }
+
+        assert len(backends["default"].sent) == 1  # type: ignore[attr-defined]
+
+
+class TestReceiverOfEverySender:
+    def test_is_not_enqueued_for_what_queues_write(self, queue: RecordingBackend) -> None:
+        """It would enqueue itself for the row that its own message is, for ever."""
+        receiver_task(post_save)(handle)
+
+        Session.objects.create(session_key="a", expire_date=timezone.now())
+        MigrationRecorder.Migration.objects.create(app="a", name="b")
+        MigrationRecorder.Migration.objects.all().filter(app="a").delete()
+        Item.objects.create(name="a")
+
+        assert [json.loads(payload)["sender"] for _, payload in queue.sent] == ["testapp.Item"]
+
+    def test_excludes_what_the_setting_names(self, queue: RecordingBackend, settings: Any) -> None:
+        """Apps and single models, in place of the default list."""
+        settings.SIGNALS_PLUS_EXCLUDED_SENDERS = ["testapp.tag"]
+        receiver_task(post_save)(handle)
+
+        Session.objects.create(session_key="a", expire_date=timezone.now())
+        Tag.objects.create(name="a")
+
+        assert [json.loads(payload)["sender"] for _, payload in queue.sent] == ["sessions.Session"]
+
+    def test_that_names_the_model_gets_it(self, queue: RecordingBackend) -> None:
+        """The list is about receivers that did not choose."""
+        receiver_task(post_save, sender=Session)(handle)
+
+        Session.objects.create(session_key="a", expire_date=timezone.now())
+
+        assert len(queue.sent) == 1
+
+
+class TestArguments:
+    @pytest.mark.parametrize("function", [handle, handle_later])
+    @pytest.mark.parametrize("alias", ["default", "other"])
+    def test_arrive_as_they_were_sent(
+        self, alias: str, function: Callable[..., Any], queue: RecordingBackend
+    ) -> None:
+        """A receiver written for @receiver runs unchanged, async ones too."""
+        item = Item.objects.using(alias).create(name="a")
+        receiver_task(post_save, sender=Item)(function)
+        item.score = 5
+        item.save(update_fields=["score"])
+
+        queue.work()
+
+        (kwargs,) = received
+        assert kwargs.pop("instance") == item
+        assert kwargs == {
+            "signal": post_save, "sender": Item, "created": False, "raw": False, "using": alias,
+            "update_fields": frozenset({"score"}),
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("model", [Item, SpecialItem, ItemProxy])
+    def test_name_the_sender(self, model: type[models.Model], queue: RecordingBackend) -> None:
+        """The class that was saved: the child, the proxy."""
+        receiver_task(post_save, sender=model)(handle)
+
+        model._default_manager.create(name="a")
+        queue.work()
+
+        assert received[0]["sender"] is model
+        assert type(received[0]["instance"]) is model
+
+    def test_of_a_fixture_say_so(self, queue: RecordingBackend) -> None:
+        """With raw=True the receiver also gets rows that a fixture loads."""
+        receiver_task(post_save, sender=Tag, raw=True)(handle)
+        tag = Tag(pk=1, name="a")
+        models.Model.save_base(tag, raw=True)
+
+        queue.work()
+
+        assert received[0]["raw"] is True
+
+    def test_of_a_custom_signal(self, queue: RecordingBackend) -> None:
+        """The receiver is told which of its signals it was."""
+        paid, refunded = Signal(), Signal()
+        receiver_task([paid, refunded])(handle)
+        item = Item.objects.create(name="a")
+
+        refunded.send(sender=Item, order=item, cents=[1, 2])
+        queue.work()
+
+        assert received == [{"signal": refunded, "sender": Item, "order": item, "cents": [1, 2]}]
+
+    def test_come_from_the_database_when_the_task_runs(self, queue: RecordingBackend) -> None:
+        """The row is loaded, not carried: the task sees what is saved by then."""
+        receiver_task(post_save, sender=Item)(handle)
+        item = Item.objects.create(name="a")
+        item.name = "never saved"
+
+        queue.work()
+
+        assert received[0]["instance"].name == "a"
+
+
+class TestOnMissing:
+    def send_and_delete(self, **options: Any) -> None:
+        receiver_task(post_save, sender=Item, **options)(handle)
+        Item.objects.create(name="a")
+        Item.objects.all().delete()
+
+    def test_skips_and_says_so(
+        self, queue: RecordingBackend, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The default: a row that is gone needs nothing any more."""
+        self.send_and_delete()
+
+        with caplog.at_level(logging.INFO, "signals_plus"):
+            queue.work()
+
+        assert received == []
+        assert f"Task {__name__}.handle skipped: Item matching query" in caplog.text
+
+    def test_raises(self, queue: RecordingBackend) -> None:
+        """For the queue's own retries: the row may be on its way to a replica."""
+        self.send_and_delete(on_missing="raise")
+
+        with pytest.raises(Item.DoesNotExist):
+            queue.work()
+
+    def test_none(self, queue: RecordingBackend) -> None:
+        """The function runs without the row, and with all else."""
+        self.send_and_delete(on_missing="none")
+
+        queue.work()
+
+        assert received[0]["instance"] is None
+        assert received[0]["created"] is True
+
+
+class TestRecursion:
+    def test_a_task_that_saves_its_own_row_runs_once(self, queue: RecordingBackend) -> None:
+        """The guard is in the message: the worker knows what caused the save."""
+        receiver_task(post_save, sender=Item)(save_again)
+
+        item = Item.objects.create(name="a")
+        queue.work()
+
+        assert len(received) == 1
+        item.refresh_from_db()
+        assert item.score == 1
+
+    def test_a_pair_of_tasks_ends(self, queue: RecordingBackend) -> None:
+        """A saves B, whose task saves A: each runs once."""
+        item = Item.objects.create(name="a")
+        Tag.objects.create(name=str(item.pk))
+        receiver_task(post_save, sender=Item)(save_tag)
+        receiver_task(post_save, sender=Tag)(save_item)
+
+        item.save()
+        queue.work()
+
+        assert [kwargs["sender"] for kwargs in received] == [Item, Tag]
+
+    def test_the_guard_of_a_named_closure_holds_in_another_process(
+        self, queue: RecordingBackend
+    ) -> None:
+        """name= makes a task of a closure, whose own identity means nothing elsewhere."""
+
+        def made(sender: Any, instance: Item, **kwargs: Any) -> None:
+            save_again(sender, instance, **kwargs)
+
+        receiver_task(post_save, sender=Item, name="shop.made")(made)
+        Item.objects.create(name="a")
+        ((_, payload),) = queue.sent
+
+        links = json.loads(payload)["lineage"]
+
+        assert str(id(made)) not in json.dumps(links)
+        queue.work()
+        assert len(received) == 1
+
+    def test_the_guard_holds_when_the_function_has_moved(self, queue: RecordingBackend) -> None:
+        """A deployment changes lines; messages of before are still guarded by the task's name."""
+        receiver_task(post_save, sender=Item, name="shop.moved")(save_again)
+        Item.objects.create(name="a")
+        assert len(queue.sent) == 1
+        post_save.disconnect(save_again, sender=Item)
+        registry._receivers.clear()
+
+        def moved(sender: Any, instance: Item, **kwargs: Any) -> None:
+            save_again(sender, instance, **kwargs)
+
+        receiver_task(post_save, sender=Item, name="shop.moved")(moved)
+        queue.work()
+
+        assert len(received) == 1
+
+    def test_a_block_guards_a_task_receiver_too(self, queue: RecordingBackend) -> None:
+        """recursion_guard(function, row) keeps it from being enqueued."""
+        receiver_task(post_save, sender=Item)(handle)
+        item = Item.objects.create(name="a")
+        queue.sent.clear()
+
+        with recursion_guard(handle, item):
+            item.save()
+
+        assert queue.sent == []
+
+    def test_a_chain_over_new_rows_ends(self, queue: RecordingBackend, settings: Any) -> None:
+        """No guard by row can see it: its length can."""
+        settings.SIGNALS_PLUS_MAX_CHAIN_DEPTH = 5
+        receiver_task(post_save, sender=Item)(make_another)
+
+        Item.objects.create(name="a")
+        with pytest.raises(RecursionLimitError, match="number 6 in a chain of at most 5"):
+            queue.work()
+
+        assert len(received) == 5
+
+    def test_the_lineage_is_gone_after_the_task(self, queue: RecordingBackend) -> None:
+        """A worker runs one task after the other in one context."""
+        receiver_task(post_save, sender=Item)(save_again)
+        Item.objects.create(name="a")
+
+        queue.work()
+
+        assert lineage.current() == ()
+
+
+class TestWorker:
+    def test_refuses_a_payload_for_another_receiver(self, queue: RecordingBackend) -> None:
+        """A payload that was put on the wrong task runs nothing."""
+        receiver_task(post_save, sender=Item)(handle)
+        receiver_task(post_save, sender=Tag)(save_item)
+        Item.objects.create(name="a")
+        ((_, payload),) = queue.sent
+
+        with pytest.raises(PayloadError, match=rf"is for receiver '{__name__}.handle'"):
+            registry[f"{__name__}.save_item"].task.run(payload)
+
+        assert received == []
+
+    def test_says_which_receiver_is_missing(self, queue: RecordingBackend) -> None:
+        """A worker of an older release, or without the module."""
+        receiver_task(post_save, sender=Item)(handle)
+        Item.objects.create(name="a")
+        registry._receivers.clear()
+
+        with pytest.raises(UnknownReceiverError, match=f"'{__name__}.handle' in this process"):
+            queue.work()
+
+    def test_refuses_a_signal_the_receiver_has_left(self, queue: RecordingBackend) -> None:
+        """The message of a connection that is no more."""
+        receiver_task([post_save], sender=Item, name="shop.left")(handle)
+        Item.objects.create(name="a")
+        post_save.disconnect(handle, sender=Item)
+        registry._receivers.clear()
+        receiver_task(Signal(), name="shop.left")(save_again)
+
+        with pytest.raises(PayloadError, match="signal 'post_save' is not one this receiver"):
+            queue.work()
+
+
+class TestFailure:
+    def test_is_sent_and_logged(
+        self,
+        queue: RecordingBackend,
+        failures: list[dict[str, Any]],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """The request goes on; whoever listens has all to enqueue it again."""
+        receiver_task(post_save, sender=Item)(handle)
+        queue.refuses = True
+
+        Item.objects.create(name="a")
+
+        (failure,) = failures
+        error = failure["error"]
+        assert failure == {
+            "signal": enqueue_failed, "sender": RecordingBackend, "receiver": handle,
+            "task_name": f"{__name__}.handle", "payload": failure["payload"], "error": error,
+        }  # fmt: skip
+        assert str(error) == "Backend 'default' is down"
+        assert f"Task {__name__}.handle was not enqueued: Backend 'default' is down" in caplog.text
+        registry[failure["task_name"]].run(failure["payload"])
+        assert len(received) == 1
+
+    @pytest.mark.parametrize("bare", [True, False], ids=["partial", "function"])
+    def test_of_its_own_receiver_hurts_nobody(
+        self, bare: bool, queue: RecordingBackend, failures: list[dict[str, Any]]
+    ) -> None:
+        """Also one that Django itself cannot log, for it has no name."""
+
+        def fails(**kwargs: Any) -> None:
+            raise LookupError
+
+        listener = functools.partial(fails) if bare else fails
+        ran: list[str] = []
+        receiver_task(post_save, sender=Item)(handle)
+        queue.refuses = True
+        enqueue_failed.connect(listener)
+
+        with transaction.atomic():
+            Item.objects.create(name="a")
+            transaction.on_commit(lambda: ran.append("later"))
+
+        enqueue_failed.disconnect(listener)
+        assert ran == ["later"]
+
+    def test_of_a_task_for_the_row_that_records_it_is_not_sent_again(
+        self, queue: RecordingBackend
+    ) -> None:
+        """A listener that saves a row, and a receiver of every sender: no endless loop."""
+        calls: list[str] = []
+
+        def keep(payload: str, **kwargs: Any) -> None:
+            calls.append(payload)
+            Tag.objects.create(name="failed")
+
+        receiver_task(post_save)(handle)
+        queue.refuses = True
+        enqueue_failed.connect(keep)
+
+        Item.objects.create(name="a")
+
+        enqueue_failed.disconnect(keep)
+        assert len(calls) == 1
+        assert Tag.objects.count() == 1
+
+
+class TestRefusal:
+    def test_of_an_option_leaves_nothing_behind(self, queue: RecordingBackend) -> None:
+        """What the queue refuses is neither connected nor known to workers."""
+        with pytest.raises(InvalidReceiverError, match="is refused"):
+            receiver_task(post_save, sender=Item, refused=True)(handle)
+
+        assert not post_save.has_listeners(Item)
+        assert list(registry) == []
+
+    def test_of_an_unknown_backend(self, queue: RecordingBackend) -> None:
+        """Once Django has started, at the decorator."""
+        with pytest.raises(SettingsError, match="no backend 'mail'"):
+            receiver_task(post_save, sender=Item, backend="mail")(handle)
+
+        assert not post_save.has_listeners(Item)
+
+    @pytest.mark.parametrize("signal", [post_delete, m2m_changed])
+    def test_of_signals_whose_arguments_cannot_travel_yet(self, signal: Signal) -> None:
+        """The decorator says so, not the first delete."""
+        with pytest.raises(InvalidReceiverError, match="cannot travel yet"):
+            receiver_task(signal, sender=Item)(handle)
