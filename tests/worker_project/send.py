@@ -1,0 +1,78 @@
+"""Save rows as a web process would: ``python -m tests.worker_project.send SCENARIO``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+
+import django
+from django.core.management import call_command
+from django.db import transaction
+
+
+def migrate() -> None:
+    for alias in ("default", "other"):
+        call_command("migrate", run_syncdb=True, database=alias, verbosity=0)
+
+
+def save(model_name: str, using: str = "default", /, **values: object) -> None:
+    from django.apps import apps
+
+    model = apps.get_model("worker_project", model_name)
+    with transaction.atomic(using=using):
+        model._base_manager.using(using).create(**values)
+
+
+def pair() -> None:
+    from .models import Left, Right
+
+    with transaction.atomic():
+        left = Left.objects.create()
+        Right.objects.create(left=left)
+
+
+def pair_again() -> None:
+    from .models import Left
+
+    Left.objects.get().save()
+
+
+def rolled_back() -> None:
+    with transaction.atomic():
+        save("Page")
+        transaction.set_rollback(True)
+
+
+def gone() -> None:
+    from .models import Gone
+
+    with transaction.atomic():
+        Gone.objects.create()
+        Gone.objects.all().delete()
+
+
+def described() -> None:
+    from .models import Described
+
+    for using in ("default", "other"):
+        for name in ("Described", "Child", "Proxy"):
+            save(name, using, name="a")
+        save("UuidRow", using, pk="12345678123456781234567812345678")
+        save("CompositeRow", using, shop="a", number=5)
+        save("Hidden", using)
+    row = Described.objects.all()[0]
+    row.name = "b"
+    row.save(update_fields=["name"])
+
+
+SCENARIOS: Mapping[str, Callable[[], None]] = {
+    each.__name__: each for each in (migrate, pair, pair_again, rolled_back, gone, described)
+}
+
+if __name__ == "__main__":
+    django.setup()
+    for scenario in sys.argv[1:]:
+        if scenario in SCENARIOS:
+            SCENARIOS[scenario]()
+        else:
+            save(scenario)
