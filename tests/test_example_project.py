@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -250,6 +250,19 @@ class TestDemoThatFails:
         assert "RuntimeError: No settings for a worker" in log.read_text()
 
 
+@pytest.fixture
+def signals_heard() -> Iterator[None]:
+    """Under nohup, or in the background of a script, one is ignored, and children inherit that."""
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.mark.usefixtures("signals_heard")
 class TestDemoThatIsEnded:
     """``manage.py demo`` when somebody ends it half-way."""
 
