@@ -29,10 +29,10 @@ _NOT_GIVEN: Any = object()
 def key_of(function: Callable[..., Any], name: str | None = None) -> str:
     """Return the key under which a receiver stands in the lineage, and remember it.
 
-    ``name``: what the receiver is known by in other processes too, if its function is not.
+    ``name``: what the receiver is known by, in other processes too.
     """
     own_key = naming.guard_key(function)
-    key = own_key if name is None or naming.is_importable(function) else name
+    key = name or own_key
     _keys.setdefault(own_key, set()).add(key)
     return key
 

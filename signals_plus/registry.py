@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .exceptions import InvalidReceiverError, SettingsError, UnknownReceiverError
-from .lineage import Chain
 
 if TYPE_CHECKING:
     from .tasks import TaskReceiver
-
-TASK = "task:"
 
 
 class Registry:
@@ -22,7 +19,6 @@ class Registry:
 
     def __init__(self) -> None:
         self._receivers: dict[str, TaskReceiver] = {}
-        self._names: dict[str, str] = {}  # by key in the lineage
         self.is_live = False
 
     def __iter__(self) -> Iterator[TaskReceiver]:
@@ -53,29 +49,6 @@ class Registry:
     def add(self, receiver: TaskReceiver) -> None:
         """Let workers find the receiver."""
         self._receivers[receiver.name] = receiver
-        self._names[receiver.guard_key] = receiver.name
-
-    def with_names(self, chain: Chain) -> Chain:
-        """Return the chain as it travels: task receivers under their names.
-
-        The keys by which they are guarded in this process mean nothing elsewhere: another release
-        has the function on another line, and that of a closure is its identity.
-        """
-        return tuple(
-            link._replace(receiver=f"{TASK}{self._names[link.receiver]}")
-            if link.receiver in self._names
-            else link
-            for link in chain
-        )
-
-    def with_keys(self, chain: Chain) -> Chain:
-        """Return a chain that arrived, with the keys of this process."""
-        return tuple(
-            link._replace(receiver=receiver.guard_key)
-            if (receiver := self._receivers.get(link.receiver.removeprefix(TASK)))
-            else link
-            for link in chain
-        )
 
     def go_live(self) -> None:
         """Tell the queues of all receivers, and from now on of each new one."""

@@ -34,6 +34,7 @@ class TaskReceiver(BaseReceiver):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Its name: a key from the function's line or identity means nothing in another process.
         self.guard_key = guards.key_of(self.function, self.name)
         self.task = Task(
             name=self.name,
@@ -72,7 +73,7 @@ class TaskReceiver(BaseReceiver):
             signal=payloads.signal_label(self.signals, signal),
             sender=sender,
             kwargs=kwargs,
-            chain=registry.with_names(chain),
+            chain=chain,
         )
         collect(self, payload, using=events.wait_alias(self.options.using, sender, kwargs))
 
@@ -101,7 +102,7 @@ class TaskReceiver(BaseReceiver):
         except _SkipTask as skip:
             logger.info("Task %s skipped: %s", receiver.name, skip)
             return
-        with lineage.within(registry.with_keys(message.chain)):
+        with lineage.within(message.chain):
             receiver.call(signal=signal, sender=message.sender, **kwargs)
 
     def _report(self, backend: type, payload: str, error: BackendError) -> None:

@@ -11,12 +11,10 @@ from typing import Any
 
 import pytest
 from django.db.models.signals import post_save
-from django.dispatch import Signal
 
 from signals_plus import receiver_task
 from signals_plus.backends.base import BaseBackend, Task
 from signals_plus.exceptions import InvalidReceiverError, SettingsError, UnknownReceiverError
-from signals_plus.lineage import Link, Row
 from signals_plus.registry import Registry, registry
 from tests.testapp.models import Item, Tag
 
@@ -165,23 +163,3 @@ class TestGoLive:
         """Otherwise ``signals_plus`` is not installed, and no worker knows any receiver."""
         with pytest.raises(SettingsError, match="'signals_plus': without it no worker finds"):
             Registry().require_live()
-
-
-class TestChain:
-    def test_travels_under_the_names_of_tasks(self) -> None:
-        """Keys of functions differ from process to process; names do not."""
-        receiver_task(Signal(), name="shop.mail")(handle)
-        row = Row("testapp.Item pk=1 (default)")
-        key = registry["shop.mail"].guard_key
-        chain = (Link(key, row), Link("shop.plain:12", row))
-
-        travelling = registry.with_names(chain)
-
-        assert travelling == (Link("task:shop.mail", row), Link("shop.plain:12", row))
-        assert registry.with_keys(travelling) == chain
-
-    def test_keeps_what_it_does_not_know(self) -> None:
-        """A chain through receivers of another service stays as long as it is."""
-        chain = (Link("task:elsewhere.mail", None),)
-
-        assert registry.with_keys(chain) == chain

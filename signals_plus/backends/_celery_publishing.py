@@ -140,10 +140,22 @@ class Publisher:
 def _bounded_connection(app: Celery, timeout: float) -> Connection:
     """Return a connection, not yet made, with a limit on each step."""
     own: dict[str, Any] = {"max_retries": 0, **AT_ONCE}
+    given = app.conf.broker_transport_options
     driver = app.connection_for_write().get_transport_cls().driver_type
     if driver == "redis":
-        own |= {"socket_connect_timeout": timeout, "socket_timeout": timeout}
-        own |= {"retry_on_timeout": False}
+        limits = {"socket_connect_timeout": timeout, "socket_timeout": timeout}
+        own |= {**limits, "retry_on_timeout": False}
+        # For the connections to Sentinels redis-py has retries of its own, with growing pauses.
+        own["sentinel_kwargs"] = {
+            **(given.get("sentinel_kwargs") or {}), **limits, "retry": _no_retry(),
+        }  # fmt: skip
     elif driver == "amqp":
-        own["confirm_publish"] = app.conf.broker_transport_options.get("confirm_publish", True)
+        own["confirm_publish"] = given.get("confirm_publish", True)
     return app.connection_for_write(connect_timeout=timeout, transport_options=own)
+
+
+def _no_retry() -> Any:
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - not installed for other brokers
+    from redis.retry import Retry  # noqa: PLC0415
+
+    return Retry(NoBackoff(), 0)
