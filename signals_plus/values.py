@@ -79,7 +79,7 @@ def _encode(receiver: str, path: str, value: Any) -> Any:
 def _is_json(value: Any) -> bool:
     kind = type(value)
     if kind is int:
-        return value.bit_length() <= MAX_INT_BITS
+        return int.bit_length(value) <= MAX_INT_BITS
     if kind is float:
         return math.isfinite(value)
     return value is None or kind in (bool, str)

@@ -106,7 +106,10 @@ class Project:
             before = ran
             markers = len(self.runs("mark"))
             self.send("Marker")
-            eventually(lambda count=markers: len(self.runs("mark")) > count, seconds=60)
+            eventually(
+                lambda count=markers: len(self.runs("mark")) > count,  # type: ignore[misc]
+                seconds=60,
+            )
             if ran > 200:
                 pytest.fail("a chain of tasks does not end")
 
