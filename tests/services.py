@@ -124,6 +124,7 @@ class Gate:
         self._stopping = threading.Event()
         self._thawed = threading.Event()
         self._thawed.set()
+        self._stutters = False
         self.port = closed_port()
         self.url = through(url, self.port)
         self.accepted = 0
@@ -151,6 +152,10 @@ class Gate:
     def freeze(self) -> None:
         """Keep all connections and forward nothing, as a broker that hangs."""
         self._thawed.clear()
+
+    def stutter(self) -> None:
+        """Forward three bytes of the broker's next answer, and hang."""
+        self._stutters = True
 
     def forget(self) -> None:
         """Drop what the connections of now will say, and forward those to come."""
@@ -190,6 +195,10 @@ class Gate:
     def _forward(self, end: socket.socket, peer: socket.socket) -> None:
         try:
             data = end.recv(65536)
+            if self._stutters and any(end is broker for _, broker in self._pairs):
+                data = data[:3]
+                self._stutters = False
+                self._thawed.clear()
             peer.sendall(data)
         except OSError:
             data = b""

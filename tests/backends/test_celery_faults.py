@@ -19,7 +19,10 @@ from django.db import connections, transaction
 from django.db.models.signals import post_save
 
 from signals_plus import receiver_task
+from signals_plus.backends.celery import CeleryBackend
+from signals_plus.backends.handler import backends
 from signals_plus.exceptions import BackendError
+from signals_plus.registry import registry
 from signals_plus.signals import enqueue_failed
 from tests.backends.conftest import MakeApp
 from tests.services import (
@@ -157,13 +160,31 @@ class TestBrokerThatIsNotThere:
         assert len(failures) == 9
 
 
+class TestSentinelsThatAreNotThere:
+    @pytest.mark.parametrize("fault", [refusing, silent_port, black_hole])
+    def test_cost_the_request_a_moment_each(
+        self,
+        fault: Callable[[], AbstractContextManager[int]],
+        make_app: MakeApp,
+        failures: list[dict[str, Any]],
+    ) -> None:
+        """redis-py asks a Sentinel four times, with pauses, unless it is told not to."""
+        receiver_task(post_save, sender=Item)(score)
+        with fault() as port:
+            url = f"sentinel://127.0.0.1:{port}"
+            make_app(f"{url};{url}", broker_transport_options={"master_name": "main"})
+
+            took = seconds(lambda: Item.objects.create(name="a"))
+
+        assert len(failures) == 1
+        assert took < 6
+
+
 class TestFailure:
     def test_is_sent_with_all_that_is_needed_to_repeat_it(
         self, make_app: MakeApp, failures: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
     ) -> None:
         """enqueue_failed says which receiver and payload, and the log says so too."""
-        from signals_plus.backends.celery import CeleryBackend
-
         make_app(URLS["redis"].format(port=closed_port()))
         receiver_task(post_save, sender=Item)(score)
 
@@ -278,6 +299,45 @@ class TestBrokerThatIsBack:
         gate.close()
         payloads_in(broker_url(kind), app.conf.task_default_queue)
 
+    def test_that_hangs_in_the_middle_of_an_answer(
+        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+    ) -> None:
+        """A part of an answer is no reason to wait for the rest without a limit."""
+        app = make_app(gate.url)
+        receiver_task(post_save, sender=Item)(score)
+        Item.objects.create(name="before")
+        gate.stutter()
+
+        took = seconds(lambda: Item.objects.create(name="unconfirmed"))
+
+        assert len(failures) == 1
+        assert took < 10
+        gate.close()
+        payloads_in(broker_url(kind), app.conf.task_default_queue)
+
+    def test_is_used_by_many_threads(
+        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+    ) -> None:
+        """Each message once, and no connection by two threads at a time."""
+        app = make_app(gate.url)
+        receiver_task(post_save, sender=Item)(score)
+        task = registry[f"{__name__}.score"].task
+        backend = backends["default"]
+
+        def enqueue(name: str) -> None:
+            for number in range(25):
+                backend.enqueue(task, f"{name}{number}")
+
+        threads = [threading.Thread(target=enqueue, args=name) for name in "abcdefgh"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        sent = payloads_in(broker_url(kind), app.conf.task_default_queue)
+        assert sorted(sent) == sorted(f"{name}{n}" for name in "abcdefgh" for n in range(25))
+        assert gate.accepted <= 2 * 8  # kombu makes two for Redis
+
     def test_keeps_its_connections(self, kind: str, gate: Gate, make_app: MakeApp) -> None:
         """Ten events go through one connection."""
         app = make_app(gate.url)
@@ -295,9 +355,6 @@ class TestBrokerThatIsBack:
         self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
     ) -> None:
         """Parent and child do not talk into each other's connection."""
-        from signals_plus.backends.handler import backends
-        from signals_plus.registry import registry
-
         app = make_app(gate.url)
         receiver_task(post_save, sender=Item)(score)
         task = registry[f"{__name__}.score"].task
