@@ -273,10 +273,10 @@ class TestDemoThatIsEnded:
             demo.send_signal(number)
             _, errors = demo.communicate(timeout=DEMO_TIME_LIMIT)
 
-        assert (demo.returncode, errors) == (
-            128 + number,
-            f"CommandError: Stopped by {number.name}.\n",
-        )
+        assert demo.returncode == 128 + number
+        # Python's development mode may add what was open at that moment.
+        assert errors.startswith(f"CommandError: Stopped by {number.name}.\n")
+        assert "Traceback" not in errors
         assert not is_running(pid)
         assert shop.left_behind() == []
 

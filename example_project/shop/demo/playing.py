@@ -20,8 +20,9 @@ from shop.trace import log_transactions
 from .rows import Trace
 from .scenarios import SCENARIOS
 from .stage import Stage, logging_tasks
+from .stopping import Stopping
 from .timeline import BOLD, Printer
-from .worker import DemoError, Worker, stopping
+from .worker import DemoError, Worker
 
 LOG = "worker.log"
 
@@ -37,8 +38,9 @@ def play_all(printer: Printer) -> str:
         raise DemoError("The demo needs Linux or macOS (on Windows: WSL).")
     start = time.monotonic()
     log = settings.VAR / LOG
-    worker = Worker(settings.BASE_DIR, log, Trace(settings.TRACE))
-    with stopping(), _database(), worker:
+    stopping = Stopping()
+    worker = Worker(settings.BASE_DIR, log, Trace(settings.TRACE), stopping)
+    with stopping, _database(), worker:
         _greet(printer, worker)
         failed = _play(printer, Stage(worker))
     if failed:

@@ -7,35 +7,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from celery import current_app
 
 from .in_worker import READY
 from .rows import Row, Trace
+from .stopping import Stopping
 
 START_TIMEOUT = 15  # seconds
 END_TIMEOUT = 5  # seconds
 POLL = 0.01  # seconds between two looks at the trace
 
 COMMAND = "celery -A config worker --pool solo --loglevel INFO --include shop.demo.in_worker"
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class DemoError(Exception):
     """The demo cannot go on."""
-
-
-class Stopped(KeyboardInterrupt):
-    """Somebody ended the demo: Ctrl-C, ``kill``, or the terminal was closed."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"Stopped by {signal.Signals(number).name}.")
-        self.returncode = 128 + number  # as shells report it
 
 
 class Worker:
@@ -45,24 +37,19 @@ class Worker:
     the demo alone ends it.
     """
 
-    def __init__(self, folder: Path, log: Path, trace: Trace) -> None:
+    def __init__(self, folder: Path, log: Path, trace: Trace, stopping: Stopping) -> None:
         self.folder = folder
         self.log = log
         self.trace = trace
+        self.stopping = stopping
 
     def __enter__(self) -> Self:
         _ask_broker()
-        with self.log.open("wb") as log:
-            name = f"{self.log.parent.name}@%h"
-            self.process = subprocess.Popen(  # noqa: S603 - a command of our own
-                [sys.executable, "-m", *COMMAND.split(), "--hostname", name],
-                cwd=self.folder,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        # A signal between the start and the block that ends it would leave the worker behind.
+        self.stopping.hold()
+        self.process = self._start()
         try:
+            self.stopping.release()
             self.wait_for(self._is_ready, START_TIMEOUT, "was ready")
         except BaseException:
             self._end()
@@ -89,13 +76,24 @@ class Worker:
         """
         deadline = time.monotonic() + timeout
         while not any(map(seen, self.trace.rows())):
-            if _received:
-                raise Stopped(_received[0])
+            self.stopping.check()
             if (code := self.process.poll()) is not None:
                 raise self._error(f"The Celery worker ended with exit code {code} before it {what}")
             if time.monotonic() > deadline:
                 raise self._error(f"{timeout} seconds passed before the Celery worker {what}")
             time.sleep(POLL)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        name = f"{self.log.parent.name}@%h"
+        with self.log.open("wb") as log:
+            return subprocess.Popen(  # noqa: S603 - a command of our own
+                [sys.executable, "-m", *COMMAND.split(), "--hostname", name],
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _is_ready(self, row: Row) -> bool:
         return row.who == READY and row.pid == self.pid
@@ -108,18 +106,14 @@ class Worker:
         )
 
     def _end(self) -> None:
-        for number in ENDING:
-            # From here on it takes some seconds at most, and nothing must come in between.
-            signal.signal(number, signal.SIG_IGN)
+        self.stopping.ignore()
         with self.process:
             for number in (signal.SIGTERM, signal.SIGKILL):
                 if self.process.poll() is not None:
                     break
                 os.killpg(self.process.pid, number)
-                try:
+                with suppress(subprocess.TimeoutExpired):
                     self.process.wait(END_TIMEOUT)
-                except subprocess.TimeoutExpired:
-                    continue
 
 
 def _ask_broker() -> None:
@@ -134,24 +128,3 @@ def _ask_broker() -> None:
 def broker() -> str:
     """Return the broker's address, without its password."""
     return str(current_app.connection_for_write().as_uri())
-
-
-@contextmanager
-def stopping() -> Iterator[None]:
-    """Turn signals that would end this process into an exception, so that blocks are left."""
-    heard = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # nohup
-    before = {number: signal.signal(number, _stop) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-# Kept, because the exception is lost when the signal comes inside a callback of SQLite's.
-_received: list[int] = []
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    _received.append(number)
-    raise Stopped(number)

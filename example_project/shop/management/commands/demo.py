@@ -7,8 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from shop.demo.playing import play_all
+from shop.demo.stopping import Stopped
 from shop.demo.timeline import Printer, use_colour
-from shop.demo.worker import DemoError, Stopped
+from shop.demo.worker import DemoError
 
 
 class Command(BaseCommand):
