@@ -154,7 +154,7 @@ class Gate:
         self._thawed.clear()
 
     def stutter(self) -> None:
-        """Forward three bytes of the broker's next answer, and hang."""
+        """Forward all but the last byte of the broker's next answer, and hang."""
         self._stutters = True
 
     def forget(self) -> None:
@@ -196,7 +196,7 @@ class Gate:
         try:
             data = end.recv(65536)
             if self._stutters and any(end is broker for _, broker in self._pairs):
-                data = data[:3]
+                data = data[:-1]
                 self._stutters = False
                 self._thawed.clear()
             peer.sendall(data)

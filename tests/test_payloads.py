@@ -114,7 +114,7 @@ class TestEncode:
             (Colour.RED, "value", "tests.test_payloads.Colour"),
             ([{"a": [Decimal(1)]}], "value[0]['a'][0]", "decimal.Decimal"),
         ],
-        ids=repr,
+        ids=lambda each: type(each).__name__,
     )
     def test_refuses_what_cannot_travel_yet(self, value: Any, where: str, kind: str) -> None:
         """The text names the receiver, the place in the arguments and the type."""

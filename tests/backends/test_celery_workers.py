@@ -46,10 +46,11 @@ class Project:
     def start(self) -> None:
         """Start a worker in a process group of its own, and wait until it takes tasks."""
         self.send("migrate")
+        # A node of its own name: RabbitMQ gives the queue of a node's mailbox to one worker only.
         command = ["celery", "-A", "tests.worker_project", "worker", "--pool", "solo", "-l", "INFO"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *command, "--without-gossip", "--without-mingle"],
+                [sys.executable, "-m", *command, "-n", f"{self.queue}@%h", "--without-gossip"],
                 env=self.environment, cwd=self.folder, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
