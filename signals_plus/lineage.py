@@ -108,13 +108,21 @@ def adding(links: Chain) -> Iterator[None]:
         )
 
 
-@contextmanager
-def within(chain: Chain) -> Iterator[None]:
-    """Run the block as work that this chain caused."""
-    previous = _current.get()
-    _current.set(chain)
-    try:
-        yield
-    finally:
+class within:  # noqa: N801 - used like a function
+    """Run the block as work that this chain caused.
+
+    A class, not a generator: it is on the path of every event.
+    """
+
+    __slots__ = ("_chain", "_previous")
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+
+    def __enter__(self) -> None:
+        self._previous = _current.get()
+        _current.set(self._chain)
+
+    def __exit__(self, *error: object) -> None:
         # Not reset(token): that fails when the block ends in another context than it began in.
-        _current.set(previous)
+        _current.set(self._previous)
