@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from keyword import iskeyword
 from typing import Any
 
 from celery import Celery, current_app, shared_task
@@ -108,7 +109,10 @@ def _body(task: Task) -> Callable[[str], None]:
     def run(payload: str) -> None:
         _newest[name].run(payload)
 
-    run.__name__ = run.__qualname__ = name.rpartition(".")[2]
+    # Celery writes the source of a function with this name; a task's name may be any text.
+    last = name.rpartition(".")[2]
+    if last.isidentifier() and not iskeyword(last):
+        run.__name__ = run.__qualname__ = last
     run.__module__ = getattr(task.function, "__module__", __name__)
     run.__doc__ = task.function.__doc__
     return run

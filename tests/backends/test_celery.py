@@ -90,6 +90,18 @@ class TestTask:
 
         assert "shop.score" in app.tasks
 
+    @pytest.mark.parametrize("name", ["shop.print-label", "shop label", "shop.import", "shop.7"])
+    def test_can_be_named_by_any_text(self, name: str, make_app: MakeApp) -> None:
+        """Celery writes source code with the name of the task's function."""
+        app = make_app()
+        named_task(name)
+        Item.objects.create(name="a")
+        (message,) = messages(app)
+
+        app.tasks[name](*message.decode()[0])
+
+        assert ran == ["a"]
+
     def test_belongs_to_apps_made_later(self, make_app: MakeApp) -> None:
         """The project's app may be made after the receivers."""
         named_task("shop.early")
