@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
-from django.db import transaction
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import connections, transaction
 from django.db.models.signals import post_save
 from django.dispatch import Signal
 from django.dispatch import receiver as native_receiver
@@ -322,6 +322,8 @@ class TestAsync:
     @staticmethod
     async def asend(signal: Signal, item: Item) -> None:
         await signal.asend(None, instance=item)
+        # Without a synchronous caller, the thread of asgiref's own has a connection of its own.
+        await sync_to_async(connections.close_all)()
 
     def test_async_receivers_running_side_by_side(self) -> None:
         """Two receivers that Django runs at once are not each other's cause, nor is it left over.
