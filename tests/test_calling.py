@@ -286,5 +286,6 @@ class TestAsyncReceivers:
         assert answers == [0]
         assert thread is not threading.current_thread()
         assert not thread.is_alive()
-        with pytest.raises(Exception, match="closed"):
-            database.cursor()
+        # PyMySQL says it with an empty text, and not before the first query.
+        with pytest.raises(Exception, match=r"closed|\(0, ''\)"):
+            database.cursor().execute("SELECT 1")
