@@ -31,15 +31,22 @@ def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
         return await function(*args, **kwargs)
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        if not _loop_runs_here():
-            return async_to_sync(awaited)(*args, **kwargs)
-        # async_to_sync refuses a thread whose loop is running (a synchronous send() inside
-        # async code). Another thread may run the coroutine while this one waits.
-        context = copy_context()
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            return pool.submit(context.run, _run_and_close, awaited, args, kwargs).result()
+        return outside_of_the_loop(async_to_sync(awaited), *args, **kwargs)
 
     return run
+
+
+def outside_of_the_loop(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call the function; in another thread, while this one waits, if a loop runs in this one.
+
+    That is a synchronous ``send()`` inside async code. Neither ``async_to_sync`` nor the database
+    can be used in such a thread.
+    """
+    if not _loop_runs_here():
+        return function(*args, **kwargs)
+    context = copy_context()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(context.run, _run_and_close, function, args, kwargs).result()
 
 
 def _loop_runs_here() -> bool:
@@ -52,6 +59,6 @@ def _loop_runs_here() -> bool:
 
 def _run_and_close(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     try:
-        return async_to_sync(function)(*args, **kwargs)
+        return function(*args, **kwargs)
     finally:
         connections.close_all()

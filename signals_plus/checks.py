@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-import sysconfig
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,12 +53,12 @@ def check_signals_modules(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """W001: a ``signals.py`` of the project connects receivers and was never imported."""
-    libraries = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
     imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     found: list[CheckMessage] = []
     for app in app_configs or apps.get_app_configs():
-        path = Path(app.path).resolve()
-        if libraries.intersection(path.parents) or f"{app.name}.signals" in sys.modules:
+        is_library = {"site-packages", "dist-packages"}.intersection(Path(app.path).parts)
+        is_package = hasattr(app.module, "__path__")
+        if is_library or not is_package or f"{app.name}.signals" in sys.modules:
             continue
         spec = find_spec(f"{app.name}.signals")
         if spec is None or spec.origin is None or spec.origin in imported:

@@ -11,10 +11,13 @@ holds is a list, and what it calls takes a list, so that tokens can be merged ju
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from django.db import transaction
+
+from .calling import outside_of_the_loop
 
 ItemT = TypeVar("ItemT")
 ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
@@ -48,4 +51,9 @@ def collect(delivery: Delivery[ItemT], item: ItemT, *, using: str) -> None:
     """
     # Through the module, and with nothing but using=: test suites replace it with a function of
     # their own that runs the callback at once.
-    transaction.on_commit(Token(delivery, [item]), using=using)
+    token = Token(delivery, [item])
+    if os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        transaction.on_commit(token, using=using)
+    else:
+        # Where a loop runs, Django allows no connection, and so no transaction can be open.
+        outside_of_the_loop(transaction.on_commit, token, using=using)

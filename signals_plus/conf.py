@@ -53,14 +53,12 @@ class Settings:
         Default: Celery under ``"default"``.
         """
         value = self._get("BACKENDS", DEFAULT_BACKENDS)
-        if not isinstance(value, Mapping) or not all(
-            isinstance(entry, Mapping) and isinstance(entry.get("BACKEND"), str)
-            for entry in value.values()
-        ):
+        if not isinstance(value, Mapping) or not all(map(_is_backend, value.values())):
             raise self._error(
                 "BACKENDS",
                 value,
-                'a dictionary by alias: {"default": {"BACKEND": "dotted.path.of.Backend"}}',
+                'a dictionary by alias: {"default": {"BACKEND": "dotted.path.of.Backend", '
+                '"OPTIONS": {...}}}',
             )
         return value
 
@@ -99,6 +97,15 @@ class Settings:
 
     def _error(self, name: str, value: object, wanted: str) -> SettingsError:
         return SettingsError(f"SIGNALS_PLUS_{name}", f"is {value!r}: it has to be {wanted}.")
+
+
+def _is_backend(entry: object) -> bool:
+    return (
+        isinstance(entry, Mapping)
+        and isinstance(entry.get("BACKEND"), str)
+        and isinstance(entry.get("OPTIONS", {}), Mapping)
+        and entry.keys() <= {"BACKEND", "OPTIONS"}
+    )
 
 
 settings = Settings()

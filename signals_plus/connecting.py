@@ -46,8 +46,18 @@ class BaseReceiver(ABC):
         """Raise InvalidReceiverError for options that cannot mean anything."""
         validation.check_options(self.name, self.options, self.signals)
 
+    def about_to_connect(self) -> None:
+        """Do what may still refuse the receiver, once all else agrees to it."""
+
     def connected(self) -> None:
         """Do what is left once all signals are connected."""
+
+    def is_connected(self) -> bool:
+        """Tell whether any of the signals still has the receiver."""
+        waiting = any(live.ours(each) is self for _, _, _, each in _waiting())
+        return waiting or any(
+            live.ours(each) is self for signal in self.signals for each in _compat.connected(signal)
+        )
 
     @abstractmethod
     def dispatch(
@@ -81,7 +91,7 @@ def connect(receiver: BaseReceiver, dispatch_uid: Hashable | None) -> None:
     """
     key = dispatch_uid or _compat.make_id(receiver.function)
     pairs = [
-        (signal, _resolved(sender) if isinstance(signal, ModelSignal) else sender)
+        (signal, _resolved(receiver, signal, sender))
         for signal, sender in product(receiver.signals, receiver.senders)
     ]
     replaced = [
@@ -89,6 +99,7 @@ def connect(receiver: BaseReceiver, dispatch_uid: Hashable | None) -> None:
         for signal, sender in pairs
         for old_key in _keys_to_replace(receiver, signal, sender, dispatch_uid)
     ]
+    receiver.about_to_connect()
     for signal, sender, old_key in replaced:
         signal.disconnect(sender=sender, dispatch_uid=old_key)
     connected = _connectable(receiver)
@@ -123,14 +134,30 @@ def _connectable(receiver: BaseReceiver) -> Callable[..., Any]:
     return connected
 
 
-def _resolved(sender: Any) -> Any:
+def _resolved(receiver: BaseReceiver, signal: Signal, sender: Any) -> Any:
     """Return the model that a string names, if it is loaded already."""
-    if not isinstance(sender, str):
+    if not isinstance(sender, str) or sender.count(".") != 1:
         return sender
+    model = _loaded(sender)
+    if model is None and not isinstance(signal, ModelSignal) and not apps.models_ready:
+        raise InvalidReceiverError(
+            receiver.name,
+            f"has sender={sender!r} before models are loaded, on a signal that cannot wait for it",
+            "Connect it in a receivers.py, which is imported later, or name the model class.",
+        )
+    return model or sender
+
+
+def _loaded(label: str) -> Any:
     try:
-        return apps.get_registered_model(*sender.split("."))
+        return apps.get_registered_model(*label.split("."))
     except (LookupError, AppRegistryNotReady):
-        return sender
+        return None
+
+
+def _waiting() -> list[tuple[Signal, str, Any, Callable[..., Any]]]:
+    _waiting_for_model[:] = [entry for entry in _waiting_for_model if _loaded(entry[1]) is None]
+    return _waiting_for_model
 
 
 def _keys_to_replace(
@@ -143,7 +170,7 @@ def _keys_to_replace(
         old = live.ours(connected)
         if old is None:
             if old_key == key:
-                raise _taken(receiver, signal, naming.dotted_name(connected))
+                raise _taken(receiver, signal, connected)
         elif old.function == receiver.function:
             again = old_key == key and type(old) is type(receiver)
             if not again or not (dispatch_uid or old.options == receiver.options):
@@ -157,7 +184,7 @@ def _keys_to_replace(
         elif old.origin is not None and old.origin.is_imported_again_as(receiver.origin):
             replaced.append(old_key)
         elif old_key == key:
-            raise _taken(receiver, signal, old.name)
+            raise _taken(receiver, signal, old.function)
     return replaced
 
 
@@ -165,14 +192,16 @@ def _connected_before(signal: Signal, sender: Any) -> list[tuple[Any, Callable[.
     if isinstance(sender, str) and isinstance(signal, ModelSignal):
         return [
             (key, connected)
-            for waiting, label, key, connected in _waiting_for_model
+            for waiting, label, key, connected in _waiting()
             if waiting is signal and label == sender.lower()
         ]
     return list(_compat.connected_to(signal, sender))
 
 
-def _taken(receiver: BaseReceiver, signal: Signal, other: str) -> InvalidReceiverError:
-    if other == naming.dotted_name(receiver.function):
+def _taken(
+    receiver: BaseReceiver, signal: Signal, other: Callable[..., Any]
+) -> InvalidReceiverError:
+    if other == receiver.function:
         return InvalidReceiverError(
             receiver.name,
             f"is connected to {builtin.name_of(signal)} by Django's own receiver already",
@@ -180,6 +209,7 @@ def _taken(receiver: BaseReceiver, signal: Signal, other: str) -> InvalidReceive
         )
     return InvalidReceiverError(
         receiver.name,
-        f"has a dispatch_uid that {other!r} has taken on {builtin.name_of(signal)}",
+        f"has a dispatch_uid that {naming.dotted_name(other)!r} has taken on "
+        f"{builtin.name_of(signal)}",
         "Django would drop the second of the two without a word. Give each its own dispatch_uid.",
     )

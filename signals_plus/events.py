@@ -22,7 +22,7 @@ _UNCHANGEABLE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Event:
     """One sending of one signal, as it was when it was sent.
 
@@ -134,4 +134,13 @@ def _copy_row(original: models.Model, copied: models.Model, seen: dict[int, Any]
     for column in original._meta.concrete_fields:
         value = values.get(column.attname)
         if type(value) not in _UNCHANGEABLE:
-            values[column.attname] = _snapshot(value, seen)
+            snapshot = _snapshot(value, seen)
+            values[column.attname] = _deep_copy(value) if snapshot is value else snapshot
+
+
+def _deep_copy(value: Any) -> Any:
+    """Copy a value of a field's own type: it is data, and as a rule can be copied."""
+    try:
+        return copy.deepcopy(value)
+    except TypeError:  # it holds something that cannot: a lock, a connection
+        return value

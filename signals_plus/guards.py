@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
+from types import FunctionType
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from django.db import models
 
@@ -20,6 +23,11 @@ R = TypeVar("R")
 # a function that is not here would be without effect, and says so.
 _keys: dict[str, set[str]] = {}
 
+# Functions of a module by their keys, and how often a key was given: in a loop, several functions
+# are defined in one line.
+_given: WeakKeyDictionary[Callable[..., Any], str] = WeakKeyDictionary()
+_times_given: Counter[str] = Counter()
+
 # The attribute of a decorated function, and of whatever wraps it, with its key.
 _KEY = "recursion_guard_key"
 
@@ -31,10 +39,21 @@ def key_of(function: Callable[..., Any], name: str | None = None) -> str:
 
     ``name``: what the receiver is known by, in other processes too.
     """
-    own_key = naming.guard_key(function)
+    own_key = _own_key(function)
     key = name or own_key
     _keys.setdefault(own_key, set()).add(key)
     return key
+
+
+def _own_key(function: Callable[..., Any]) -> str:
+    key = naming.guard_key(function)
+    if not isinstance(function, FunctionType) or not naming.is_importable(function):
+        return key
+    if function not in _given:
+        _times_given[key] += 1
+        times = _times_given[key]
+        _given[function] = key if times == 1 else f"{key}#{times}"
+    return _given[function]
 
 
 class Guard(Protocol):
@@ -133,7 +152,7 @@ def _guarded(function: Callable[..., Any], *, recursion: str) -> Callable[..., A
         )
     # Not the key of the function itself: a decorator of this package above would take the guard
     # below it for a recursion.
-    key = f"{naming.guard_key(function)} with recursion_guard"
+    key = f"{_own_key(function)} with recursion_guard"
     wrap = _async_guard if calling.is_async(function) else _sync_guard
     guarded = wrap(function, key, recursion)
     setattr(guarded, _KEY, key)
@@ -181,7 +200,7 @@ def _chain_for(
 def _block(
     name: str, function: Callable[..., Any], instance: models.Model, recursion: str
 ) -> AbstractContextManager[None]:
-    keys = set(_keys.get(naming.guard_key(function), ()))
+    keys = set(_keys.get(_own_key(function), ()))
     if hasattr(function, _KEY):
         keys.add(getattr(function, _KEY))
     if not keys:
@@ -196,4 +215,4 @@ def _block(
             name, f"is guarded for {instance!r}", "Give the model instance to guard it for."
         )
     row = lineage.Row.of(instance, None)
-    return lineage.adding(tuple(lineage.Link(key, row, recursion) for key in keys))
+    return lineage.adding(keys, row, recursion)

@@ -6,7 +6,7 @@ after the commit, and in the worker, where it arrives inside the payload.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -31,9 +31,19 @@ class Row(NamedTuple):
         if not isinstance(instance, models.Model):
             return None
         meta = instance._meta.concrete_model._meta  # type: ignore[union-attr]
-        if instance.pk is None:
+        if not instance._is_pk_set():  # type: ignore[attr-defined]
             return cls(f"{meta.label} (unsaved, object {id(instance)})", instance)
         return cls(f"{meta.label} pk={instance.pk} ({using or instance._state.db or 'default'})")
+
+
+class Block:
+    """A ``recursion_guard`` block: what it says goes before the receiver's own mode."""
+
+    __slots__ = ("has_ended", "recursion")
+
+    def __init__(self, recursion: str) -> None:
+        self.recursion = recursion
+        self.has_ended = False
 
 
 class Link(NamedTuple):
@@ -41,7 +51,7 @@ class Link(NamedTuple):
 
     receiver: str
     row: Row | None
-    recursion: str | None = None  # of a recursion_guard block: goes before the receiver's own
+    block: Block | None = None
 
     def __str__(self) -> str:
         return f"{self.receiver} on {self.row.key}" if self.row else self.receiver
@@ -50,6 +60,7 @@ class Link(NamedTuple):
         return (
             self.receiver == receiver
             and self.row is not None
+            and not (self.block is not None and self.block.has_ended)
             and (self.row.key == row.key or self.row.unsaved is instance)
         )
 
@@ -74,7 +85,8 @@ def extend(receiver: str, instance: object, using: str | None, recursion: str) -
             earlier = next(
                 (link for link in chain[::-1] if link.is_for(receiver, row, instance)), None
             )
-            mode = recursion if earlier is None else earlier.recursion or recursion
+            block = None if earlier is None else earlier.block
+            mode = recursion if block is None else block.recursion
             if earlier is not None and mode == "skip":
                 return None
             if earlier is not None and mode == "raise":
@@ -96,16 +108,17 @@ def extend(receiver: str, instance: object, using: str | None, recursion: str) -
 
 
 @contextmanager
-def adding(links: Chain) -> Iterator[None]:
-    """Run the block with these links at the end of the chain, whatever else changes it."""
-    _current.set((*_current.get(), *links))
+def adding(receivers: Iterable[str], row: Row | None, recursion: str) -> Iterator[None]:
+    """Run the block as if these receivers had caused it, whatever else changes the chain."""
+    block = Block(recursion)
+    _current.set((*_current.get(), *(Link(key, row, block) for key in receivers)))
     try:
         yield
     finally:
+        # Tasks that were started in the block have a chain of their own, and go on.
+        block.has_ended = True
         # Only these are taken out: Django 6.1 runs async receivers side by side in one context.
-        _current.set(
-            tuple(link for link in _current.get() if not any(link is ours for ours in links))
-        )
+        _current.set(tuple(link for link in _current.get() if link.block is not block))
 
 
 class within:  # noqa: N801 - used like a function

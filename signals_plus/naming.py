@@ -16,7 +16,8 @@ def dotted_name(function: Callable[..., Any]) -> str:
     named = getattr(function, "func", function)  # functools.partial
     if not hasattr(named, "__qualname__"):
         named = type(named)
-    return f"{named.__module__}.{named.__qualname__}"
+    # Built-in functions have no module.
+    return f"{getattr(named, '__module__', None) or 'builtins'}.{named.__qualname__}"
 
 
 def is_importable(function: Callable[..., Any]) -> bool:

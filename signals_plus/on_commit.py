@@ -25,6 +25,7 @@ class OnCommitReceiver(BaseReceiver):
         super().validate()
         validation.check_deferrable(self.name, self.signals)
         validation.check_using(self.name, self.options.using)
+        validation.check_choice(self.name, "robust", self.options.robust, (True, False))
 
     def dispatch(
         self, signal: Signal, sender: Any, kwargs: Mapping[str, Any], chain: lineage.Chain

@@ -33,7 +33,7 @@ class Registry:
     def refuse_taken_name(self, receiver: TaskReceiver) -> None:
         """Raise if another receiver has the name: a queue would run just one of them."""
         other = self._receivers.get(receiver.name)
-        if other is None:
+        if other is None or not other.is_connected():
             return
         again = other.function == receiver.function and other.signals == receiver.signals
         if again and other.senders == receiver.senders and other.options == receiver.options:

@@ -50,6 +50,8 @@ class TaskReceiver(BaseReceiver):
         validation.check_deferrable(self.name, self.signals)
         validation.check_task(self.name, self.function, self.options, self.signals)
         registry.refuse_taken_name(self)
+
+    def about_to_connect(self) -> None:
         if registry.is_live:
             self.register()
 
@@ -138,4 +140,11 @@ def _is_excluded(sender: Any) -> bool:
     if not (isinstance(sender, type) and issubclass(sender, models.Model)):
         return False
     excluded = settings.excluded_senders
-    return sender._meta.app_label.lower() in excluded or sender._meta.label_lower in excluded
+    # Proxies and children too, and a session model of the project's own.
+    return any(
+        base._meta.app_label in excluded
+        or base._meta.label_lower in excluded
+        or ("sessions" in excluded and base.__module__ == "django.contrib.sessions.base_session")
+        for base in sender.__mro__
+        if issubclass(base, models.Model) and base is not models.Model
+    )

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.apps import AppConfig
 from django.conf import settings as django_settings
-from django.db import models
-from django.db.models.signals import ModelSignal, post_save
+from django.db import connections, models
+from django.db.models.signals import ModelSignal, post_migrate, post_save, pre_migrate
 from django.dispatch import Signal
 
 from . import builtin, calling, naming
@@ -40,9 +41,11 @@ def senders_of(name: str, sender: object, signals: Sequence[Signal]) -> tuple[An
             "was given an empty list of senders",
             "Name a sender, or leave sender= out to receive from every sender.",
         )
-    if any(isinstance(signal, ModelSignal) for signal in signals):
-        for each in senders:
+    for each in senders:
+        if any(isinstance(signal, ModelSignal) for signal in signals):
             _check_model_sender(name, each)
+        if {pre_migrate, post_migrate}.intersection(signals):
+            _check_migrate_sender(name, each)
     return senders
 
 
@@ -50,6 +53,13 @@ def check_function(function: object, signals: Sequence[Signal]) -> None:
     """Refuse a function that would fail when the signal is sent."""
     if not callable(function):
         raise InvalidReceiverError(repr(function), "is not callable", "Decorate a function.")
+    if isinstance(function, staticmethod | classmethod):
+        raise InvalidReceiverError(
+            naming.dotted_name(function.__func__),
+            f"is a {type(function).__name__} already",
+            f"Write the decorator below @{type(function).__name__}"
+            + ("." if isinstance(function, staticmethod) else ", or connect the bound method."),
+        )
     name = naming.dotted_name(function)
     parameters = _parameters(name, function)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
@@ -79,8 +89,9 @@ def check_options(name: str, options: Options, signals: Sequence[Signal]) -> Non
             f"has priority={options.priority!r}",
             "Give a whole number: higher runs first, 0 is where Django's own receivers are.",
         )
-    _check_choice(name, "recursion", options.recursion, RECURSION_MODES)
-    _check_choice(name, "created", options.created, (None, True, False))
+    check_choice(name, "recursion", options.recursion, RECURSION_MODES)
+    check_choice(name, "raw", options.raw, (True, False))
+    check_choice(name, "created", options.created, (None, True, False))
     for signal in signals:
         if options.created is not None and signal is not post_save:
             raise InvalidReceiverError(
@@ -90,6 +101,13 @@ def check_options(name: str, options: Options, signals: Sequence[Signal]) -> Non
             )
     if options.when is not None:
         _check_when(name, options.when)
+
+
+def check_choice(name: str, keyword: str, value: object, choices: Sequence[object]) -> None:
+    """Refuse a keyword's value that is none of those it may have."""
+    if value not in choices:
+        wanted = ", ".join(repr(choice) for choice in choices)
+        raise InvalidReceiverError(name, f"has {keyword}={value!r}", f"Use one of {wanted}.")
 
 
 def check_deferrable(name: str, signals: Sequence[Signal]) -> None:
@@ -107,7 +125,7 @@ def check_using(name: str, using: object) -> None:
     """Refuse an alias that the project does not have, if its settings can be asked already."""
     if using is None:
         return
-    known = list(django_settings.DATABASES) if django_settings.configured else []
+    known = list(connections) if django_settings.configured else []
     if not isinstance(using, str) or (known and using not in known):
         choice = f": {', '.join(known)}" if known else ""
         raise InvalidReceiverError(
@@ -119,13 +137,21 @@ def check_task(
     name: str, function: Callable[..., Any], options: TaskOptions, signals: Sequence[Signal]
 ) -> None:
     """Refuse a task that no worker could find, or whose arguments cannot travel."""
+    if options.name is not None and not (isinstance(options.name, str) and options.name):
+        raise InvalidReceiverError(
+            naming.dotted_name(function), f"has name={options.name!r}", "Give it a text as name."
+        )
+    if options.queue_name is not None and not isinstance(options.queue_name, str):
+        raise InvalidReceiverError(
+            name, f"has queue_name={options.queue_name!r}", "Give the name of a queue."
+        )
     if options.name is None and not naming.is_importable(function):
         raise InvalidReceiverError(
             name,
             "cannot be named from another process",
             "Define it as a function of a module, or pass name=.",
         )
-    _check_choice(name, "on_missing", options.on_missing, ("skip", "raise", "none"))
+    check_choice(name, "on_missing", options.on_missing, ("skip", "raise", "none"))
     if options.run_after is not None and not isinstance(options.run_after, timedelta):
         raise InvalidReceiverError(
             name,
@@ -140,12 +166,6 @@ def check_task(
                 f"is a task for {builtin.name_of(signal)}, whose arguments cannot travel yet",
                 "Use receiver_on_commit, and enqueue a task of your own with what it needs.",
             )
-
-
-def _check_choice(name: str, keyword: str, value: object, choices: Sequence[object]) -> None:
-    if value not in choices:
-        wanted = ", ".join(repr(choice) for choice in choices)
-        raise InvalidReceiverError(name, f"has {keyword}={value!r}", f"Use one of {wanted}.")
 
 
 def _parameters(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -191,6 +211,15 @@ def _check_model_sender(name: str, sender: object) -> None:
             name,
             f"has the abstract model {sender.__qualname__} as sender, which never sends a signal",
             "Name the concrete models, or leave sender= out and choose with when=.",
+        )
+
+
+def _check_migrate_sender(name: str, sender: object) -> None:
+    if sender is not None and not isinstance(sender, AppConfig):
+        raise InvalidReceiverError(
+            name,
+            f"has sender={sender!r}, and pre_migrate and post_migrate are sent by AppConfigs",
+            "Name the app: apps.get_app_config('shop'), or self in AppConfig.ready().",
         )
 
 

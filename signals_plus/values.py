@@ -86,7 +86,7 @@ def _is_json(value: Any) -> bool:
 
 
 def _reference(receiver: str, path: str, instance: models.Model) -> list[Any]:
-    if instance.pk is None or instance._state.adding:
+    if not instance._is_pk_set() or instance._state.adding:  # type: ignore[attr-defined]
         raise PayloadError(
             receiver,
             path,

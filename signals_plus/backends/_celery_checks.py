@@ -8,9 +8,9 @@ from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 
 
-def check_app(app: Celery) -> list[CheckMessage]:
+def check_app(app: Celery | None) -> list[CheckMessage]:
     """W002 always, W003 and W004 outside of DEBUG."""
-    if _is_fallback(app):
+    if app is None or _is_fallback(app):
         return [
             CheckWarning(
                 "Receivers are Celery tasks, but no Celery app is configured in this process.",

@@ -70,13 +70,15 @@ def for_publishing(task: Task) -> dict[str, Any]:
     return chosen
 
 
-def check(task: Task) -> None:
+def check(task: Task, default_base: type[CeleryTask]) -> None:
     """Refuse what Celery would take without a word: a task accepts any attribute.
+
+    ``default_base``: the class of the app's tasks.
 
     Raises:
         InvalidReceiverError: An option is unknown, set by the package, or given twice.
     """
-    base = task.options.get("base", CeleryTask)
+    base = task.options.get("base", default_base)
     if not (isinstance(base, type) and issubclass(base, CeleryTask)):
         raise InvalidReceiverError(
             task.name, f"has base={base!r}", "Give a subclass of celery.Task itself."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from keyword import iskeyword
 from typing import Any
 
-from celery import Celery, current_app, shared_task
+from celery import Celery, _state, current_app, shared_task
 from celery import Task as CeleryTask
 from django.core.checks import CheckMessage
 
@@ -49,13 +50,15 @@ class CeleryBackend(BaseBackend):
         known = _newest.get(task.name)
         if known is task:
             return
-        _celery_options.check(task)
-        if current_app.finalized:
+        app = _app()
+        _celery_options.check(task, app.Task if app is not None else CeleryTask)
+        is_finalized = app is not None and app.finalized
+        if is_finalized:
             _refuse_foreign_task(task)
         attributes = _celery_options.attributes(task)
         if known is None:
             shared_task(_body(task), name=task.name, **attributes)
-        elif _celery_options.attributes(known) != attributes and current_app.finalized:
+        elif _celery_options.attributes(known) != attributes and is_finalized:
             # The receiver's module was imported again, with other options.
             current_app.tasks.pop(task.name)
             current_app.task(name=task.name, shared=False, lazy=False, **attributes)(_body(task))
@@ -66,19 +69,20 @@ class CeleryBackend(BaseBackend):
         _refuse_foreign_task(task)
 
     def enqueue(self, task: Task, payload: str) -> None:
-        self.register(task)
-        celery_task = current_app.tasks[task.name]
         options = _celery_options.for_publishing(task)
-        if celery_task.app.conf.task_always_eager:
-            celery_task.apply_async((payload,), **options)
+        if current_app.conf.task_always_eager:
+            # Outside of the try: with task_eager_propagates the receiver's own errors come here.
+            current_app.tasks[task.name].apply_async((payload,), **options)
             return
         try:
+            self.register(task)
+            celery_task = current_app.tasks[task.name]
             self._publisher(celery_task.app).publish(celery_task, payload, options)
         except Exception as error:  # each transport has errors of its own
             raise BackendError(self.alias, f"could not publish: {error!r}") from error
 
     def check(self) -> list[CheckMessage]:
-        return _celery_checks.check_app(current_app)
+        return _celery_checks.check_app(_app())
 
     def close(self) -> None:
         for (pid, _), publisher in list(self._publishers.items()):
@@ -98,8 +102,19 @@ class CeleryBackend(BaseBackend):
         )
 
 
+def _app() -> Celery | None:
+    """Return the project's app, if it has been made.
+
+    Not ``current_app``: where there is none, that makes an app without settings the default of
+    all threads, and the project's own, made later, would be used by the thread that made it alone.
+    """
+    app: Celery | None = getattr(_state._tls, "current_app", None) or _state.default_app
+    return app
+
+
 def _is_duration(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 < value < math.inf  # type: ignore[operator]
 
 
 def _body(task: Task) -> Callable[[str], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from django.core.signals import setting_changed
@@ -18,7 +17,6 @@ class BackendHandler:
 
     def __init__(self) -> None:
         self._backends: dict[str, BaseBackend] = {}
-        self._lock = threading.Lock()
 
     def __getitem__(self, alias: str) -> BaseBackend:
         """Return the backend of an alias.
@@ -26,17 +24,15 @@ class BackendHandler:
         Raises:
             SettingsError: The alias is not in ``SIGNALS_PLUS_BACKENDS``, or its entry is wrong.
         """
-        with self._lock:
-            if alias not in self._backends:
-                self._backends[alias] = self._build(alias)
-            return self._backends[alias]
+        # Without a lock: building imports the backend, which may import receivers of this alias.
+        if alias not in self._backends:
+            self._backends.setdefault(alias, self._build(alias))
+        return self._backends[alias]
 
     def forget(self) -> None:
         """Read the settings again."""
-        with self._lock:
-            forgotten = list(self._backends.values())
-            self._backends.clear()
-        for backend in forgotten:
+        forgotten, self._backends = self._backends, {}
+        for backend in forgotten.values():
             backend.close()
 
     def _build(self, alias: str) -> BaseBackend:
