@@ -51,8 +51,6 @@ def senders_of(name: str, sender: object, signals: Sequence[Signal]) -> tuple[An
 
 def check_function(function: object, signals: Sequence[Signal]) -> None:
     """Refuse a function that would fail when the signal is sent."""
-    if not callable(function):
-        raise InvalidReceiverError(repr(function), "is not callable", "Decorate a function.")
     if isinstance(function, staticmethod | classmethod):
         raise InvalidReceiverError(
             naming.dotted_name(function.__func__),
@@ -60,6 +58,8 @@ def check_function(function: object, signals: Sequence[Signal]) -> None:
             f"Write the decorator below @{type(function).__name__}"
             + ("." if isinstance(function, staticmethod) else ", or connect the bound method."),
         )
+    if not callable(function):
+        raise InvalidReceiverError(repr(function), "is not callable", "Decorate a function.")
     name = naming.dotted_name(function)
     parameters = _parameters(name, function)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):

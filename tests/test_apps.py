@@ -136,3 +136,29 @@ class TestTaskReceiversAtStart:
 
         assert result.returncode != 0
         assert "'shop.receivers.count' has the option 'rat_limit'" in result.stderr
+
+
+class TestCeleryAtStart:
+    def test_makes_no_app_of_its_own(self, tmp_path: Path) -> None:
+        """Celery's fallback app would become the default of all threads but the main one."""
+        late = """
+            from django.apps import AppConfig
+
+            class ShopConfig(AppConfig):
+                name = "shop"
+
+                def ready(self):
+                    import threading
+                    from celery import Celery, current_app
+                    Celery("shop", broker="memory://", set_as_current=True).set_default()
+                    names = []
+                    thread = threading.Thread(target=lambda: names.append(current_app.main))
+                    thread.start()
+                    thread.join()
+                    print("other thread:", names)
+        """
+        tasks = RECEIVERS.replace("receiver", "receiver_task")
+
+        result = start(tmp_path, modules={"receivers": tasks, "apps": late})
+
+        assert "other thread: ['shop']" in result.stdout, result.stderr

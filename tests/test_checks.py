@@ -102,6 +102,8 @@ class TestE002:
             ("AUTODISCOVER", "receivers"),
             ("BACKENDS", {"default": "celery"}),
             ("BACKENDS", []),
+            ("BACKENDS", {"default": {"BACKEND": "a.B", "OPTIONS": None}}),
+            ("BACKENDS", {"default": {"BACKEND": "a.B", "OPTION": {}}}),
             ("EXCLUDED_SENDERS", [1]),
             ("MAX_CHAIN_DEPTH", 0),
             ("MAX_CHAIN_DEPTH", True),
@@ -124,3 +126,15 @@ class TestE002:
 
         assert error.id == "signals_plus.E002"
         assert "SIGNALS_PLUS_MAX_DEPTH" in error.msg
+
+
+class TestAppOfOneModule:
+    def test_has_no_signals_module(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+    ) -> None:
+        """An app may be a single module, and the checks of its project run."""
+        (tmp_path / "single_module_app.py").touch()
+        monkeypatch.syspath_prepend(tmp_path)
+        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "single_module_app"]
+
+        assert checks.check_signals_modules(None) == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import models
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_migrate, post_save
 from django.dispatch import Signal
 
 from signals_plus import receiver, receiver_on_commit, receiver_task
@@ -473,3 +473,75 @@ class TestImportedAgain:
         Item.objects.create(name="a")
 
         assert (one.names, two.names) == (["a"], ["a"])
+
+
+class TestSendersOfOtherSignals:
+    def test_a_label_names_the_model_on_a_custom_signal_too(self) -> None:
+        """mute_signals and receivers read a string in the same way."""
+        paid, seen = Signal(), []
+
+        @receiver(paid, sender="testapp.Item")
+        def log(**kwargs: Any) -> None:
+            seen.append(kwargs["sender"])
+
+        paid.send(sender=Item)
+
+        assert seen == [Item]
+
+    def test_a_label_before_models_are_loaded_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A custom signal cannot wait for a model, as Django's own can."""
+        monkeypatch.setattr(apps, "models_ready", False)
+
+        with pytest.raises(InvalidReceiverError, match="before models are loaded"):
+            receiver(Signal(), sender="testapp.Later")(handle)
+
+    def test_migrate_signals_are_sent_by_apps(self) -> None:
+        """A model as sender of post_migrate would never match."""
+        with pytest.raises(InvalidReceiverError, match="sent by AppConfigs"):
+            receiver(post_migrate, sender=Item)(handle)
+
+        receiver(post_migrate, sender=apps.get_app_config("testapp"))(handle)
+        assert post_migrate.disconnect(handle, sender=apps.get_app_config("testapp")) is True
+
+
+class TestWhatIsDecorated:
+    @pytest.mark.parametrize("kind", [staticmethod, classmethod])
+    def test_a_method_that_is_wrapped_already_is_refused(self, kind: Any) -> None:
+        """The order of the two decorators is named."""
+        with pytest.raises(InvalidReceiverError, match=f"below @{kind.__name__}"):
+            receiver(post_save)(kind(handle))
+
+    def test_a_function_that_is_built_in_is_refused_by_its_name(self) -> None:
+        """It takes no **kwargs, or tells nobody."""
+        with pytest.raises(InvalidReceiverError, match=r"builtins\.print|builtins\.len"):
+            receiver(Signal())(len)
+
+    @pytest.mark.parametrize(
+        "options", [{"name": 5}, {"name": ""}, {"queue_name": 5}, {"raw": "no"}]
+    )
+    def test_options_of_the_wrong_kind_are_refused(self, options: dict[str, Any]) -> None:
+        """A task's name and queue are texts."""
+        with pytest.raises(InvalidReceiverError, match=f"has {next(iter(options))}="):
+            receiver_task(post_save, sender=Item, **options)(handle)
+
+    def test_robust_is_a_yes_or_no(self) -> None:
+        """Whatever else is a mistake."""
+        with pytest.raises(InvalidReceiverError, match="has robust='log'"):
+            receiver_on_commit(post_save, sender=Item, robust="log")(handle)  # type: ignore[arg-type]
+
+
+class TestUidTakenByAFunctionOfTheSameName:
+    def test_says_so_and_not_that_it_is_djangos(self) -> None:
+        """The copy and paste of a decorator."""
+
+        def make() -> Callable[..., Any]:
+            def copied(**kwargs: Any) -> None: ...
+
+            return copied
+
+        receiver(post_save, sender=Item, dispatch_uid="once")(make())
+
+        with pytest.raises(InvalidReceiverError, match="has a dispatch_uid that"):
+            receiver(post_save, sender=Item, dispatch_uid="once")(make())

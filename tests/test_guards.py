@@ -821,3 +821,45 @@ class TestTaskReceiversWithoutAName:
 
         assert connected.signals_plus.guard_key == "lambda task"  # type: ignore[attr-defined]
         assert "lambda task" in receivers_of_the_block
+
+
+class TestFunctionsOfOneLine:
+    @pytest.mark.django_db
+    def test_do_not_guard_each_other(self) -> None:
+        """Receivers defined in a loop have one name and one line, and are several all the same."""
+        from tests.testapp import handlers_in_a_loop
+
+        Item.objects.create(name="a")
+
+        assert handlers_in_a_loop.ran == ["first", "second", "second"]
+
+
+class TestBlockThatHasEnded:
+    @pytest.mark.django_db(transaction=True)
+    def test_holds_no_longer_in_tasks_that_it_started(self) -> None:
+        """A task that goes on after the block is not part of it."""
+        names: list[str] = []
+
+        def handle(instance: Item, **kwargs: Any) -> None:
+            names.append(instance.name)
+
+        signal = Signal()
+        receiver(signal)(handle)
+        item = Item(pk=1, name="a")
+
+        async def main() -> None:
+            ended = asyncio.Event()
+
+            async def later() -> None:
+                await ended.wait()
+                await signal.asend(None, instance=item)
+
+            with recursion_guard(handle, item):
+                task = asyncio.create_task(later())
+                await asyncio.sleep(0)
+            ended.set()
+            await task
+
+        asyncio.run(main())
+
+        assert names == ["a"]

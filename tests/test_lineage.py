@@ -717,3 +717,11 @@ class TestWithin:
 
         assert str(lineage.Link("shop.f", row)) == "shop.f on testapp.Item pk=1 (other)"
         assert str(lineage.Link("shop.f", None)) == "shop.f"
+
+
+class TestHalfAKey:
+    def test_rows_without_a_whole_composite_key_are_known_by_their_object(self) -> None:
+        """(shop, None) names no row: two such objects are two."""
+        one, two = CompositeItem(shop="a"), CompositeItem(shop="a")
+
+        assert lineage.Row.of(one, None) != lineage.Row.of(two, None)

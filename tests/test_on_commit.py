@@ -6,6 +6,8 @@ import asyncio
 import functools
 import gc
 import logging
+import threading
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
@@ -18,7 +20,7 @@ from django.db import connections, models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.dispatch import Signal
 
-from signals_plus import receiver_on_commit
+from signals_plus import Event, receiver_on_commit
 from tests.testapp.models import Item, ItemProxy, SpecialItem, Tag
 
 Committing = Callable[[], AbstractContextManager[None]]
@@ -583,3 +585,59 @@ class TestConnection:
             transaction.rollback()
             transaction.set_autocommit(True)
             connections["default"].close()
+
+
+class TestValuesOfFields:
+    @pytest.mark.parametrize("made", [OrderedDict, lambda data: defaultdict(int, data)])
+    def test_of_a_kind_of_their_own_are_copied_too(
+        self, committing: Committing, made: Callable[[Any], Any]
+    ) -> None:
+        """A subclass of dict is as mutable as dict."""
+        recorder = connected(post_save, sender=Item)
+
+        with committing(), transaction.atomic():
+            item = Item.objects.create(name="a", data=made({"a": 1}))
+            item.data["a"] = 2
+
+        assert recorder.calls[0]["instance"].data == {"a": 1}
+
+    def test_that_cannot_be_copied_are_shared(self, committing: Committing) -> None:
+        """A field that holds a lock does not keep its row from being saved."""
+        recorder = connected(post_save, sender=Item)
+        lock = threading.Lock()
+
+        with committing(), transaction.atomic():
+            item = Item.objects.create(name="a")
+            item.data = lock
+            post_save.send(Item, instance=item, created=False, raw=False, using="default")
+
+        assert recorder.calls[1]["instance"].data is lock
+
+
+class TestSyncSendInsideALoop:
+    @pytest.mark.django_db(transaction=True)
+    def test_reaches_deferred_receivers_at_once(self) -> None:
+        """No transaction can be open where a loop runs, so there is nothing to wait for."""
+        done, seen = Signal(), []
+        recorder = connected(done)
+
+        @receiver_on_commit(done)
+        async def announce(number: int, **kwargs: Any) -> None:
+            seen.append(number)
+
+        async def view() -> None:
+            done.send(sender=None, number=7)
+
+        asyncio.run(view())
+
+        assert seen == [7]
+        assert recorder.calls[0]["number"] == 7
+
+
+class TestEvent:
+    def test_can_be_put_into_a_set(self) -> None:
+        """An event is itself, whatever it holds."""
+        event = Event(signal=post_save, sender=Item, kwargs={"created": True}, using="default")
+
+        assert {event, event} == {event}
+        assert (event.instance, event.created, event.update_fields) == (None, True, None)

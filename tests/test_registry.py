@@ -163,3 +163,29 @@ class TestGoLive:
         """Otherwise ``signals_plus`` is not installed, and no worker knows any receiver."""
         with pytest.raises(SettingsError, match="'signals_plus': without it no worker finds"):
             Registry().require_live()
+
+
+class TestNameThatIsFree:
+    def test_again_once_its_receiver_is_disconnected(self) -> None:
+        """A test that connects and disconnects can run twice."""
+        for _ in range(2):
+
+            def local(**kwargs: Any) -> None: ...
+
+            receiver_task(post_save, sender=Item, name="tests.local")(local)
+            assert post_save.disconnect(local, sender=Item) is True
+
+
+class TestRefusedReceiver:
+    def test_is_unknown_to_its_queue(self) -> None:
+        """All or nothing: what is not connected is no task either."""
+        post_save.connect(handle, sender=Item, dispatch_uid="taken")
+
+        with pytest.raises(InvalidReceiverError, match="has taken"):
+            receiver_task(post_save, sender=Item, dispatch_uid="taken", name="refused")(
+                lambda **kwargs: None
+            )
+
+        assert "refused" not in told
+        with pytest.raises(UnknownReceiverError):
+            registry["refused"]

@@ -13,11 +13,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.contrib.sessions.models import Session
 from django.db import models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import Signal
+from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from signals_plus import lineage, receiver_task, recursion_guard
@@ -250,6 +252,24 @@ class TestReceiverOfEverySender:
         Session.objects.create(session_key="a", expire_date=timezone.now())
 
         assert len(queue.sent) == 1
+
+
+class TestSessionsOfTheProjectsOwn:
+    @isolate_apps("tests.testapp")
+    def test_are_excluded_like_djangos(self, queue: RecordingBackend) -> None:
+        """A model made of Django's base for sessions is one, whatever its app."""
+
+        class OwnSession(AbstractBaseSession):
+            class Meta:
+                app_label = "testapp"
+
+        receiver_task(post_save)(handle)
+        row = OwnSession(session_key="b")
+        row._state.adding = False
+
+        post_save.send(OwnSession, instance=row, created=True, raw=False, using="default")
+
+        assert queue.sent == []
 
 
 class TestArguments:

@@ -20,8 +20,8 @@ def make_app() -> Iterator[MakeApp]:
     before = (_state._tls.current_app, _state.default_app)
     made: list[Celery] = []
 
-    def make(broker: str = "memory://", **conf: Any) -> Celery:
-        app = Celery(f"app{len(made)}", broker=broker)
+    def make(broker: str = "memory://", task_cls: Any = None, **conf: Any) -> Celery:
+        app = Celery(f"app{len(made)}", broker=broker, task_cls=task_cls)
         app.conf.update(task_default_queue=f"signals-plus-{uuid.uuid4().hex}", **conf)
         app.set_current()
         app.set_default()  # for all threads

@@ -181,6 +181,17 @@ class TestBackendOptions:
         assert task.autoretry_for == (OSError,)
         assert task.ignore_result is False
 
+    def test_may_be_attributes_of_the_apps_own_task_class(self, make_app: MakeApp) -> None:
+        """What every task of the project has, a receiver's has."""
+
+        class ProjectTask(Task):
+            unique_key: str | None = None
+
+        app = make_app(task_cls=ProjectTask)
+        named_task("shop.unique", unique_key="order")
+
+        assert app.tasks["shop.unique"].unique_key == "order"
+
     @pytest.mark.parametrize(
         ("name", "options"),
         [("shop.queue", {"queue": "mail"}), ("shop.queue_name", {"queue_name": "mail"})],
