@@ -144,10 +144,9 @@ class TestBrokerThatIsNotThere:
             allowed_again = time.monotonic() + 1  # the default publish_timeout
             eventually(lambda: time.monotonic() > allowed_again)
             item = Item.objects.get()
-            took: list[float] = []
 
             def save() -> None:
-                took.append(seconds(item.save))
+                item.save()
                 connections.close_all()
 
             threads = [threading.Thread(target=save) for _ in range(8)]
@@ -156,7 +155,9 @@ class TestBrokerThatIsNotThere:
             for thread in threads:
                 thread.join()
 
-        assert sum(each > 0.5 for each in took) == 1
+        # Not by the clock: on a busy machine a save takes long for reasons of its own.
+        asked = [each for each in failures if "BrokerNotAskedError" not in str(each["error"])]
+        assert len(asked) == 2
         assert len(failures) == 9
 
 
