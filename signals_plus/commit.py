@@ -1,45 +1,121 @@
 """Hold what was sent until the database that it concerns has committed.
 
-# Note [One entry per event]
-Each event is a plain ``transaction.on_commit`` entry that can deliver itself. Django alone then
-decides what survives a savepoint, a rollback, a closed connection or a test's captured
-callbacks, and in which order it runs. A collection of our own beside Django's list would have to
-follow all of that; every such scheme we tried lost events in some program (a group opened before
-a savepoint, before ``captureOnCommitCallbacks``, on a connection that was closed). What a token
-holds is a list, and what it calls takes a list, so that tokens can be merged just before they run.
+# Note [Tokens]
+What waits for a commit waits in *tokens*: plain ``transaction.on_commit`` entries, each able to
+deliver what it holds. Django alone decides what survives a savepoint, a rollback, a closed
+connection or a test's captured callbacks. A collection of our own beside Django's list would have
+to follow all of that; every such scheme that was tried lost events in some program (a group opened
+before a savepoint, before ``captureOnCommitCallbacks``, on a connection that was closed).
+
+- *Joining.* An event joins the token at the end of Django's list if both have the same savepoints
+  around them: they share one fate, and nothing came in between. So the list stays short, and
+  with it a rollback to a savepoint. Django runs its list by taking from the front, which is
+  quadratic: a short list is of no consequence, a long one of a hundred thousand entries is.
+- *Merging.* Right before Django runs its list, what survived is put together: neighbours become
+  one token, and all items of a delivery that ``merges`` go to where its first one stands. Without
+  this hook there would be more deliveries, never fewer events.
+- *In tests.* A test that captures callbacks looks at Django's list by index, and no commit runs
+  it. There each event is a token of its own, and the first of a delivery that ``merges`` takes the
+  items of those behind it along. The first ``JOIN_FROM`` entries of a transaction are never joined,
+  so that a capture in the midst of a real transaction works as well.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
-from django.db import transaction
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .calling import outside_of_the_loop
 
 ItemT = TypeVar("ItemT")
 ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
 
+# An entry of Django's list: the savepoints around it, the callback, whether it is robust.
+Entry = tuple[set[str], Callable[[], object], bool]
+
+JOIN_FROM = 100
+
+# The attribute of a connection that has the hook.
+_HOOKED = "_signals_plus_merges_before_running"
+
 
 class Delivery(Protocol[ItemT_contra]):
     """Whoever takes what was held, in the order in which it was sent."""
 
-    def deliver(self, items: Sequence[ItemT_contra]) -> None: ...
+    @property
+    def merges(self) -> bool:
+        """Whether all items of one commit are delivered in one call."""
+
+    def deliver(self, items: list[ItemT_contra]) -> None: ...
 
 
-class Token(Generic[ItemT]):
+class Token:
     """The callback of one ``on_commit`` entry. It may be called twice: nested captures do."""
 
-    __slots__ = ("delivery", "items")
+    __slots__ = ("merging", "runs", "taken", "using")
 
-    def __init__(self, delivery: Delivery[ItemT], items: list[ItemT]) -> None:
-        self.delivery = delivery
-        self.items = items
+    def __init__(self, using: str) -> None:
+        self.using = using
+        # Who is to be given what, in order; and the lists in it that still take later items.
+        self.runs: list[tuple[Delivery[Any], list[Any]]] = []
+        self.merging: dict[Delivery[Any], list[Any]] = {}
+        self.taken: set[Delivery[Any]] = set()
 
     def __call__(self) -> None:
-        self.delivery.deliver(self.items)
+        taken, self.taken = self.taken, set()
+        runs = [(delivery, [*items]) for delivery, items in self.runs if delivery not in taken]
+        for delivery, items in runs:
+            if delivery.merges:
+                for token in self._behind():
+                    items += token.give(delivery)
+        for delivery, items in runs:
+            delivery.deliver(items)
+
+    def add(self, delivery: Delivery[ItemT], item: ItemT) -> None:
+        """Hold one more item behind those that are held."""
+        items = self._list_for(delivery)
+        if items is None:
+            self._begin(delivery, [item])
+        else:
+            items.append(item)
+
+    def absorb(self, other: Token, merging: dict[Delivery[Any], list[Any]]) -> None:
+        """Take over what another token holds; ``merging``: the lists of earlier tokens."""
+        for delivery, items in other.runs:
+            earlier = merging.get(delivery) or self._list_for(delivery)
+            if earlier is None:
+                self._begin(delivery, [*items])
+            else:
+                earlier += items
+        merging |= self.merging
+
+    def give(self, delivery: Delivery[ItemT]) -> list[ItemT]:
+        """Hand the items of a delivery that merges to a token that is called earlier."""
+        items = self.merging.get(delivery, [])
+        if items:
+            self.taken.add(delivery)
+        return items
+
+    def _list_for(self, delivery: Delivery[Any]) -> list[Any] | None:
+        if delivery.merges:
+            return self.merging.get(delivery)
+        last, items = self.runs[-1] if self.runs else (None, None)
+        return items if last is delivery else None
+
+    def _begin(self, delivery: Delivery[Any], items: list[Any]) -> None:
+        self.runs.append((delivery, items))
+        if delivery.merges:
+            self.merging[delivery] = items
+
+    def _behind(self) -> Iterable[Token]:
+        """Return the tokens that will be called after this one, where no commit runs them."""
+        tokens = [entry[1] for entry in connections[self.using].run_on_commit]
+        behind = tokens[tokens.index(self) + 1 :] if self in tokens else []
+        return [token for token in behind if isinstance(token, Token)]
 
 
 def collect(delivery: Delivery[ItemT], item: ItemT, *, using: str) -> None:
@@ -49,11 +125,60 @@ def collect(delivery: Delivery[ItemT], item: ItemT, *, using: str) -> None:
         TransactionManagementError: The connection is in manual transaction management
             (autocommit off, no ``atomic``), where Django cannot know when it commits.
     """
+    connection = connections[using]
+    if token := _joinable(connection):
+        token.add(delivery, item)
+        return
+    token = Token(using)
+    token.add(delivery, item)
     # Through the module, and with nothing but using=: test suites replace it with a function of
     # their own that runs the callback at once.
-    token = Token(delivery, [item])
-    if os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+    if connection.in_atomic_block:
+        _merge_before_running(connection)
+        transaction.on_commit(token, using=using)
+    elif os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
         transaction.on_commit(token, using=using)
     else:
         # Where a loop runs, Django allows no connection, and so no transaction can be open.
         outside_of_the_loop(transaction.on_commit, token, using=using)
+
+
+def _joinable(connection: BaseDatabaseWrapper) -> Token | None:
+    entries = connection.run_on_commit
+    if len(entries) < JOIN_FROM or not connection.in_atomic_block:
+        return None
+    savepoints, token, _ = entries[-1]
+    if type(token) is not Token or savepoints != set(connection.savepoint_ids):
+        return None
+    if any(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+        return None
+    return token
+
+
+def _merge_before_running(connection: BaseDatabaseWrapper) -> None:
+    """Hook into the connection. Once: it lives as long as its thread."""
+    if _HOOKED in vars(connection):
+        return
+    run = connection.run_and_clear_commit_hooks
+
+    def run_and_clear_commit_hooks() -> None:
+        if not connection.in_atomic_block:  # where Django refuses to run them
+            connection.run_on_commit = _merged(connection.run_on_commit)
+        run()
+
+    connection.run_and_clear_commit_hooks = run_and_clear_commit_hooks
+    setattr(connection, _HOOKED, True)
+
+
+def _merged(entries: list[Entry]) -> list[Entry]:
+    merged: list[Entry] = []
+    merging: dict[Delivery[Any], list[Any]] = {}
+    for entry in entries:
+        token = entry[1]
+        if type(token) is not Token:
+            merged.append(entry)
+            continue
+        if not (merged and type(merged[-1][1]) is Token):
+            merged.append((set(), Token(token.using), False))
+        merged[-1][1].absorb(token, merging)
+    return merged

@@ -60,9 +60,7 @@ class BaseReceiver(ABC):
         )
 
     @abstractmethod
-    def dispatch(
-        self, signal: Signal, sender: Any, kwargs: Mapping[str, Any], chain: lineage.Chain
-    ) -> Any:
+    def dispatch(self, signal: Signal, sender: Any, kwargs: Mapping[str, Any]) -> Any:
         """Do what the decorator promises with an event that passed all conditions."""
 
     def receive(self, signal: Signal, sender: Any, kwargs: Mapping[str, Any]) -> Any:
@@ -74,13 +72,12 @@ class BaseReceiver(ABC):
             return None
         if options.when is not None and not options.when(signal=signal, sender=sender, **kwargs):
             return None
-        chain = lineage.extend(
+        if lineage.current() and not lineage.is_allowed(
             self.guard_key, kwargs.get("instance"), row_alias(kwargs), options.recursion
-        )
-        if chain is None:
+        ):
             logger.debug("Receiver %s skipped: its own work caused the event again", self.name)
             return None
-        return self.dispatch(signal, sender, kwargs, chain)
+        return self.dispatch(signal, sender, kwargs)
 
 
 def connect(receiver: BaseReceiver, dispatch_uid: Hashable | None) -> None:
@@ -121,9 +118,10 @@ def _connectable(receiver: BaseReceiver) -> Callable[..., Any]:
 
     Not ``functools.wraps``: Django would look through ``__wrapped__`` for its own checks.
     """
+    receive = receiver.receive
 
     def connected(signal: Signal, sender: Any, **kwargs: Any) -> Any:
-        return receiver.receive(signal, sender, kwargs)
+        return receive(signal, sender, kwargs)
 
     module, _, qualname = naming.dotted_name(receiver.function).rpartition(".")
     connected.__module__ = getattr(receiver.function, "__module__", module)

@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 from django.db.models.fields.files import FieldFile
 from django.dispatch import Signal
 
-from . import lineage
+from .lineage import Chain, Row
 
 # Checked by exact type: nearly every value of a row is one of these, and none can change.
 _UNCHANGEABLE = frozenset(
@@ -22,7 +22,7 @@ _UNCHANGEABLE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: that takes longer than all else in capture()
 class Event:
     """One sending of one signal, as it was when it was sent.
 
@@ -42,7 +42,7 @@ class Event:
     sender: Any
     kwargs: Mapping[str, Any]
     using: str
-    lineage: lineage.Chain = field(default=(), repr=False)
+    chain: Chain = field(default=(), repr=False)  # of the receivers whose work sent it
 
     @property
     def instance(self) -> Any:
@@ -61,21 +61,23 @@ class Event:
 
 
 def capture(
-    signal: Signal, sender: Any, kwargs: Mapping[str, Any], *, using: str, chain: lineage.Chain
+    signal: Signal, sender: Any, kwargs: Mapping[str, Any], *, using: str, chain: Chain
 ) -> Event:
     """Copy what was sent, so that later changes do not reach whoever receives it later."""
     seen: dict[int, Any] = {}
-    captured = {name: _snapshot(value, seen) for name, value in kwargs.items()}
+    captured = {
+        name: value if type(value) in _UNCHANGEABLE else _snapshot(value, seen)
+        for name, value in kwargs.items()
+    }
     if isinstance(captured.get("origin"), models.QuerySet):
         # As it is, it would keep every deleted row in memory.
         captured["origin"] = captured["origin"].all()
-    return Event(
-        signal=signal,
-        sender=sender,
-        kwargs=captured,
-        using=using,
-        lineage=chain,
-    )
+    return Event(signal, sender, captured, using, chain)
+
+
+def row_of(event: Event) -> Row | None:
+    """Return the row an event is about; None if it is about none."""
+    return Row.of(event.instance, row_alias(event.kwargs))
 
 
 def row_alias(kwargs: Mapping[str, Any]) -> str | None:
@@ -129,7 +131,8 @@ def _copy_row(original: models.Model, copied: models.Model, seen: dict[int, Any]
     """Give the copy the values and the state of the original, and none of its mutable parts."""
     values = vars(copied)
     values.update(vars(original))
-    state = copied._state = copy.copy(original._state)
+    state = copied._state = type(original._state)()
+    state.__dict__.update(original._state.__dict__)
     state.fields_cache = state.fields_cache.copy()
     for column in original._meta.concrete_fields:
         value = values.get(column.attname)

@@ -194,7 +194,10 @@ def _chain_for(
     row = kwargs.get("instance")
     if not isinstance(row, models.Model):
         row = next((value for value in args if isinstance(value, models.Model)), None)
-    return lineage.extend(key, row, kwargs.get("using"), recursion)
+    using = kwargs.get("using")
+    if not lineage.is_allowed(key, row, using, recursion):
+        return None
+    return lineage.extended(lineage.current(), key, row, using)
 
 
 def _block(

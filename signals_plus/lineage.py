@@ -19,21 +19,51 @@ from .exceptions import RecursionLimitError
 RECURSION_MODES = ("skip", "raise", "allow")
 
 
-class Row(NamedTuple):
-    """What a receiver is guarded by: one row of one database, or one unsaved object."""
+class Row:
+    """What a receiver is guarded by: one row of one database, or one unsaved object.
 
-    key: str
-    unsaved: models.Model | None = None  # held, so that its id() is not given to another object
+    Made for every event, and hardly ever looked at: its key is written when it is asked for.
+    """
+
+    __slots__ = ("_key", "_parts", "unsaved")
+
+    def __init__(self, key: str) -> None:
+        self._key: str | None = key
+        self.unsaved: models.Model | None = None  # held: its id() is not given to another object
 
     @classmethod
     def of(cls, instance: object, using: str | None) -> Row | None:
         """Name the row of a model instance; None for anything else."""
         if not isinstance(instance, models.Model):
             return None
-        meta = instance._meta.concrete_model._meta  # type: ignore[union-attr]
-        if not instance._is_pk_set():  # type: ignore[attr-defined]
-            return cls(f"{meta.label} (unsaved, object {id(instance)})", instance)
-        return cls(f"{meta.label} pk={instance.pk} ({using or instance._state.db or 'default'})")
+        row = cls.__new__(cls)
+        row._key = None
+        row._parts = (type(instance), instance.pk, using or instance._state.db)
+        row.unsaved = None if instance._is_pk_set() else instance  # type: ignore[attr-defined]
+        return row
+
+    @property
+    def key(self) -> str:
+        """The same text for the same row, in all processes."""
+        if self._key is None:
+            self._key = self._written()
+        return self._key
+
+    def _written(self) -> str:
+        model, pk, using = self._parts
+        label = model._meta.concrete_model._meta.label
+        if self.unsaved is not None:
+            return f"{label} (unsaved, object {id(self.unsaved)})"
+        return f"{label} pk={pk} ({using or 'default'})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Row) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"<Row {self.key}>"
 
 
 class Block:
@@ -47,22 +77,36 @@ class Block:
 
 
 class Link(NamedTuple):
-    """One step of a chain: this receiver ran for this row (None: for an event without one)."""
+    """One step of a chain: this receiver ran for this row (None: for an event without one).
+
+    ``others``: who else ran for which row, where one step stands for the many of a batch.
+    """
 
     receiver: str
     row: Row | None
     block: Block | None = None
+    others: frozenset[tuple[str, str]] = frozenset()
 
     def __str__(self) -> str:
+        if self.others:
+            return f"{self.receiver} on a batch"
         return f"{self.receiver} on {self.row.key}" if self.row else self.receiver
 
     def is_for(self, receiver: str, row: Row, instance: object) -> bool:
+        if self.others and (receiver, row.key) in self.others:
+            return True
         return (
             self.receiver == receiver
             and self.row is not None
             and not (self.block is not None and self.block.has_ended)
             and (self.row.key == row.key or self.row.unsaved is instance)
         )
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Return who ran for which row."""
+        if self.row is not None and self.block is None:
+            yield self.receiver, self.row.key
+        yield from self.others
 
 
 Chain = tuple[Link, ...]
@@ -75,36 +119,68 @@ def current() -> Chain:
     return _current.get()
 
 
-def extend(receiver: str, instance: object, using: str | None, recursion: str) -> Chain | None:
-    """Return the chain under which a receiver may run now, or None if it has to be skipped."""
+def is_allowed(receiver: str, instance: object, using: str | None, recursion: str) -> bool:
+    """Tell whether a receiver may run as work of the current chain.
+
+    Raises:
+        RecursionLimitError: It ran for this row already and was told to raise, or the chain has
+            reached its limit.
+    """
     chain = _current.get()
+    if not chain:
+        return True
     row = Row.of(instance, using)
-    if chain:
-        if row is not None:
-            # The innermost: a block inside the receiver's own work goes before what it says itself.
-            earlier = next(
-                (link for link in chain[::-1] if link.is_for(receiver, row, instance)), None
-            )
-            block = None if earlier is None else earlier.block
-            mode = recursion if block is None else block.recursion
-            if earlier is not None and mode == "skip":
-                return None
-            if earlier is not None and mode == "raise":
-                raise RecursionLimitError(
-                    receiver,
-                    f"was caused again by its own work on {row.key}",
-                    [*map(str, chain), str(Link(receiver, row))],
-                    'Do not save the row again in that work, or use recursion="skip".',
-                )
-        limit = settings.max_chain_depth
-        if len(chain) >= limit:
+    if row is not None:
+        # The innermost: a block inside the receiver's own work goes before what it says itself.
+        earlier = next((link for link in chain[::-1] if link.is_for(receiver, row, instance)), None)
+        block = None if earlier is None else earlier.block
+        mode = recursion if block is None else block.recursion
+        if earlier is not None and mode == "skip":
+            return False
+        if earlier is not None and mode == "raise":
             raise RecursionLimitError(
                 receiver,
-                f"would be number {len(chain) + 1} in a chain of at most {limit} receivers",
-                [str(link) for link in chain],
-                "End the chain with when=, or raise SIGNALS_PLUS_MAX_CHAIN_DEPTH if it is meant.",
+                f"was caused again by its own work on {row.key}",
+                [*map(str, chain), str(Link(receiver, row))],
+                'Do not save the row again in that work, or use recursion="skip".',
             )
-    return (*chain, Link(receiver, row))
+    limit = settings.max_chain_depth
+    if len(chain) >= limit:
+        raise RecursionLimitError(
+            receiver,
+            f"would be number {len(chain) + 1} in a chain of at most {limit} receivers",
+            [str(link) for link in chain],
+            "End the chain with when=, or raise SIGNALS_PLUS_MAX_CHAIN_DEPTH if it is meant.",
+        )
+    return True
+
+
+def extended(chain: Chain, receiver: str, instance: object, using: str | None) -> Chain:
+    """Return the chain under which the receiver runs."""
+    return (*chain, Link(receiver, Row.of(instance, using)))
+
+
+def extended_by_batch(chain: Chain, receiver: str, rows: Iterable[Row | None]) -> Chain:
+    """Return the chain under which the receiver runs for many rows at once."""
+    pairs = frozenset((receiver, row.key) for row in rows if row is not None)
+    return (*chain, Link(receiver, None, others=pairs))
+
+
+def union(chains: Iterable[Chain]) -> Chain:
+    """Return one chain for all: as deep as the deepest, and with the rows of every one."""
+    distinct = list({id(chain): chain for chain in chains}.values())
+    deepest = max(distinct, key=len, default=())
+    others = frozenset(
+        pair
+        for chain in distinct
+        if chain is not deepest
+        for link in chain
+        for pair in link.pairs()
+    )
+    if not others:
+        return deepest
+    last = deepest[-1]
+    return (*deepest[:-1], last._replace(others=last.others | others))
 
 
 @contextmanager

@@ -22,21 +22,34 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnCommitOptions(Options):
-    """The keywords of ``receiver_on_commit``."""
+class DeferredOptions(Options):
+    """The keywords of both decorators that wait for the commit."""
 
     using: str | None = None
+    coalesce: bool = False
+    batch: bool = False
+
+    @property
+    def merges(self) -> bool:
+        """Whether all events of a commit are looked at together."""
+        return self.batch or self.coalesce
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnCommitOptions(DeferredOptions):
+    """The keywords of ``receiver_on_commit``."""
+
     robust: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskOptions(Options):
+class TaskOptions(DeferredOptions):
     """The keywords of ``receiver_task``."""
 
     name: str | None = None
     backend: str = "default"
-    using: str | None = None
     queue_name: str | None = None
     run_after: timedelta | None = None
+    batch_size: int = 1000
     on_missing: str = "skip"
     backend_options: Mapping[str, Any] = field(default_factory=dict)

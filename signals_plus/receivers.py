@@ -10,16 +10,17 @@ from django.dispatch import Signal
 
 from . import lineage, naming, validation
 from .connecting import BaseReceiver, connect
+from .events import row_alias
 from .exceptions import InvalidReceiverError
 from .on_commit import OnCommitReceiver
-from .options import OnCommitOptions, Options, TaskOptions, When
+from .options import DeferredOptions, OnCommitOptions, Options, TaskOptions, When
 from .tasks import TaskReceiver
 
 F = TypeVar("F", bound=Callable[..., Any])
 Signals = Signal | Sequence[Signal]
 
 # What receiver_task will take one day; until then Celery would be told of an unknown option.
-NOT_YET = frozenset({"batch", "batch_size", "coalesce", "durable", "ordering_key"})
+NOT_YET = frozenset({"durable", "ordering_key"})
 
 
 def receiver(
@@ -72,6 +73,8 @@ def receiver_on_commit(
     sender: Any = None,
     using: str | None = None,
     robust: bool = True,
+    coalesce: bool = False,
+    batch: bool = False,
     dispatch_uid: Hashable | None = None,
     priority: int = 0,
     when: When | None = None,
@@ -95,6 +98,12 @@ def receiver_on_commit(
         robust: True: an exception is logged to ``signals_plus`` with its traceback and the next
             receivers run. False: it leaves ``atomic()``, and what waited behind it is lost, as
             with Django's own ``on_commit``.
+        coalesce: True: several events of one row in one transaction become one, with the net
+            effect: created wins over updated, the deletion over both, and a row that is created
+            and deleted gives none. ``update_fields`` are united; the last state is delivered. Not
+            for ``m2m_changed``.
+        batch: True: call the function once for all events of a transaction and a sender, as
+            ``fn(sender, events, using, **kwargs)`` with a list of ``Event`` in the order sent.
         dispatch_uid: As for ``receiver``.
         priority: As for ``receiver``: the order in which receivers take one event.
         when: As for ``receiver``; called when the signal is sent, not after the commit.
@@ -113,7 +122,7 @@ def receiver_on_commit(
     """
     options = OnCommitOptions(
         priority=priority, when=when, raw=raw, created=created, recursion=recursion,
-        using=using, robust=robust,
+        using=using, robust=robust, coalesce=coalesce, batch=batch,
     )  # fmt: skip
     return _decorator(OnCommitReceiver, signal, sender, dispatch_uid, options)
 
@@ -126,6 +135,9 @@ def receiver_task(
     using: str | None = None,
     queue_name: str | None = None,
     run_after: timedelta | None = None,
+    coalesce: bool = False,
+    batch: bool = False,
+    batch_size: int = 1000,
     on_missing: str = "skip",
     name: str | None = None,
     dispatch_uid: Hashable | None = None,
@@ -153,8 +165,14 @@ def receiver_task(
         using: As for ``receiver_on_commit``.
         queue_name: The queue to put the task on. None: what the queue's own routes say.
         run_after: The time that has to pass after the commit.
-        on_missing: The row is gone when the task runs: ``"skip"`` (logged), ``"raise"`` its
-            ``DoesNotExist``, or ``"none"``: call the function with None in its place.
+        coalesce: As for ``receiver_on_commit``.
+        batch: True: send the events of a transaction in as few messages as possible, and call the
+            function as ``fn(sender, events, using, **kwargs)``. The rows of a message are loaded
+            with one query per model and database.
+        batch_size: Events a message, at most; fewer where they would be larger than
+            ``SIGNALS_PLUS_MAX_PAYLOAD_BYTES``.
+        on_missing: A row is gone when the task runs: ``"skip"`` its event (logged), ``"raise"``
+            its ``DoesNotExist``, or ``"none"``: pass None in its place.
         name: The task's name. None: ``module.function``. Set it to keep messages in flight
             valid when the function is renamed or moved.
         dispatch_uid: As for ``receiver``.
@@ -185,6 +203,7 @@ def receiver_task(
     options = TaskOptions(
         name=name, priority=priority, when=when, raw=raw, created=created, recursion=recursion,
         backend=backend, using=using, queue_name=queue_name, run_after=run_after,
+        coalesce=coalesce, batch=batch, batch_size=batch_size,
         on_missing=on_missing, backend_options=backend_options,
     )  # fmt: skip
     return _decorator(TaskReceiver, signal, sender, dispatch_uid, options, name=name)
@@ -193,9 +212,10 @@ def receiver_task(
 class SynchronousReceiver(BaseReceiver):
     """Call the function at once."""
 
-    def dispatch(
-        self, signal: Signal, sender: Any, kwargs: Mapping[str, Any], chain: lineage.Chain
-    ) -> Any:
+    def dispatch(self, signal: Signal, sender: Any, kwargs: Mapping[str, Any]) -> Any:
+        chain = lineage.extended(
+            lineage.current(), self.guard_key, kwargs.get("instance"), row_alias(kwargs)
+        )
         with lineage.within(chain):
             return self.call(signal=signal, sender=sender, **kwargs)
 
@@ -212,7 +232,9 @@ def _decorator(
     signals = validation.signals_of(signal)
 
     def decorate(function: F) -> F:
-        validation.check_function(function, signals)
+        validation.check_function(
+            function, signals, batch=isinstance(options, DeferredOptions) and options.batch
+        )
         receiver = kind(
             function,
             name=name or naming.dotted_name(function),

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.dispatch import Signal
 
 from . import events, guards, lineage, payloads, validation
 from .backends.base import Task
 from .backends.handler import backends
+from .coalescing import Change, merge
 from .commit import collect
 from .conf import settings
-from .connecting import BaseReceiver
-from .exceptions import BackendError
+from .deferred import DeferredReceiver, by_sender
+from .enqueuing import outgoing
+from .events import Event
 from .options import TaskOptions
 from .registry import registry
-from .signals import enqueue_failed
-
-logger = logging.getLogger("signals_plus")
-
-_reporting: ContextVar[bool] = ContextVar("signals_plus_reporting", default=False)
 
 
-class TaskReceiver(BaseReceiver):
-    """Write each event as a payload when it is sent, enqueue it once it is committed."""
+class Pending(NamedTuple):
+    """What is kept of an event until its transaction has committed: text, and no instance."""
+
+    event: str
+    chain: lineage.Chain
+    change: Change | None
+
+
+class TaskReceiver(DeferredReceiver):
+    """Write each event as JSON when it is sent, enqueue it once it is committed."""
 
     options: TaskOptions
 
@@ -36,6 +38,7 @@ class TaskReceiver(BaseReceiver):
         super().__init__(*args, **kwargs)
         # Its name: a key from the function's line or identity means nothing in another process.
         self.guard_key = guards.key_of(self.function, self.name)
+        self.outgoing = outgoing(self.options.backend)
         self.task = Task(
             name=self.name,
             function=self.function,
@@ -47,8 +50,7 @@ class TaskReceiver(BaseReceiver):
 
     def validate(self) -> None:
         super().validate()
-        validation.check_deferrable(self.name, self.signals)
-        validation.check_task(self.name, self.function, self.options, self.signals)
+        validation.check_task(self.name, self.function, self.options)
         registry.refuse_taken_name(self)
 
     def about_to_connect(self) -> None:
@@ -62,33 +64,44 @@ class TaskReceiver(BaseReceiver):
         """Make the receiver known to its queue."""
         backends[self.options.backend].register(self.task)
 
-    def dispatch(
-        self, signal: Signal, sender: Any, kwargs: Mapping[str, Any], chain: lineage.Chain
-    ) -> None:
+    def dispatch(self, signal: Signal, sender: Any, kwargs: Mapping[str, Any]) -> None:
         if None in self.senders and _is_excluded(sender):
             return
         # Whatever can be wrong is found here, where the transaction can still roll back.
         registry.require_live()
         backends[self.options.backend].validate_task(self.task)
-        payload = payloads.encode(
+        event = payloads.encode_event(
             self.name,
-            signal=payloads.signal_label(self.signals, signal),
+            signal=payloads.signal_label(self.function, self.signals, signal),
             sender=sender,
             kwargs=kwargs,
-            chain=chain,
         )
-        collect(self, payload, using=events.wait_alias(self.options.using, sender, kwargs))
+        chain = lineage.current()
+        using = events.wait_alias(self.options.using, sender, kwargs)
+        if self.merges:
+            change = Change.of(signal, kwargs) if self.options.coalesce else None
+            collect(self, Pending(event, chain, change), using=using)
+        else:
+            message = (self.task, payloads.compose(self.name, [event], chain))
+            collect(self.outgoing, message, using=using)
 
-    def deliver(self, items: Sequence[str]) -> None:
-        backend = backends[self.options.backend]
-        for payload in items:
-            try:
-                backend.enqueue(self.task, payload)
-            except BackendError as error:
-                logger.error(
-                    "Task %s was not enqueued: %s", self.name, error, extra={"payload": payload}
+    def deliver(self, items: Sequence[Pending]) -> None:
+        """Enqueue what one commit has left of the receiver's events, in few messages."""
+        if self.options.coalesce:
+            items = _coalesced(items)
+        self.outgoing.deliver(
+            [
+                (
+                    self.task,
+                    payloads.compose(
+                        self.name,
+                        [each.event for each in chunk],
+                        lineage.union(each.chain for each in chunk),
+                    ),
                 )
-                self._report(type(backend), payload, error)
+                for chunk in self._chunks(items)
+            ]
+        )
 
     def run(self, payload: str) -> None:
         """Call the function in a worker, with its rows loaded and its lineage restored.
@@ -96,44 +109,50 @@ class TaskReceiver(BaseReceiver):
         Runs the receiver registered under the name now: the queue may hold an older one of a
         module that was imported again.
         """
-        receiver = registry[self.name]
-        message = payloads.decode(receiver.name, payload)
-        signal = payloads.signal_of(receiver.name, receiver.signals, message.signal)
-        try:
-            kwargs = payloads.load(message, receiver._replace_missing)
-        except _SkipTask as skip:
-            logger.info("Task %s skipped: %s", receiver.name, skip)
-            return
-        with lineage.within(message.chain):
-            receiver.call(signal=signal, sender=message.sender, **kwargs)
+        registry[self.name].work_off(payload)
 
-    def _report(self, backend: type, payload: str, error: BackendError) -> None:
-        if _reporting.get():
-            return  # a receiver of the signal has saved a row, for which the queue is down as well
-        _reporting.set(True)
-        try:
-            enqueue_failed.send_robust(
-                sender=backend,
-                receiver=self.function,
-                task_name=self.name,
-                payload=payload,
-                error=error,
+    def work_off(self, payload: str) -> None:
+        """Call the function for what the payload holds."""
+        message = payloads.decode(self.name, payload)
+        loaded = [
+            Event(
+                signal=payloads.signal_of(self.name, self.function, self.signals, each.signal),
+                sender=each.sender,
+                kwargs=each.kwargs,
+                using=events.wait_alias(self.options.using, each.sender, each.kwargs),
+                chain=message.chain,
             )
-        except Exception:
-            # Not the receiver's own: Django cannot log the failure of one without a name.
-            logger.exception("A receiver of enqueue_failed failed for task %s", self.name)
-        finally:
-            _reporting.set(False)
+            for each in payloads.load(message, self.options.on_missing)
+        ]
+        if self.options.batch:
+            for batch in by_sender(loaded):
+                self.call_for_batch(batch)
+        else:
+            for event in loaded:
+                self.call_for(event)
 
-    def _replace_missing(self, error: ObjectDoesNotExist) -> None:
-        if self.options.on_missing == "raise":
-            raise error
-        if self.options.on_missing == "skip":
-            raise _SkipTask(str(error)) from error
+    def _chunks(self, items: Sequence[Pending]) -> Iterator[list[Pending]]:
+        most = self.options.batch_size if self.options.batch else 1
+        bytes_left = limit = settings.max_payload_bytes
+        chunk: list[Pending] = []
+        for each in items:
+            if chunk and (len(chunk) == most or len(each.event) > bytes_left):
+                yield chunk
+                chunk, bytes_left = [], limit
+            chunk.append(each)
+            bytes_left -= len(each.event)
+        if chunk:
+            yield chunk
 
 
-class _SkipTask(Exception):  # noqa: N818 - no error: the row is gone, as the receiver allows
-    pass
+def _coalesced(items: Sequence[Pending]) -> list[Pending]:
+    merged = merge([each.change for each in items if each.change is not None])
+    return [
+        items[index]._replace(event=payloads.changed(items[index].event, changed))
+        if changed
+        else items[index]
+        for index, changed in merged
+    ]
 
 
 def _is_excluded(sender: Any) -> bool:

@@ -10,13 +10,19 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.db import connections, models
-from django.db.models.signals import ModelSignal, post_migrate, post_save, pre_migrate
+from django.db.models.signals import (
+    ModelSignal,
+    m2m_changed,
+    post_migrate,
+    post_save,
+    pre_migrate,
+)
 from django.dispatch import Signal
 
 from . import builtin, calling, naming
 from .exceptions import InvalidReceiverError
 from .lineage import RECURSION_MODES
-from .options import Options, TaskOptions
+from .options import DeferredOptions, Options, TaskOptions
 
 
 def signals_of(signal: object) -> tuple[Signal, ...]:
@@ -49,7 +55,11 @@ def senders_of(name: str, sender: object, signals: Sequence[Signal]) -> tuple[An
     return senders
 
 
-def check_function(function: object, signals: Sequence[Signal]) -> None:
+# What a receiver with batch=True is called with.
+BATCH_ARGUMENTS = frozenset({"sender", "events", "using"})
+
+
+def check_function(function: object, signals: Sequence[Signal], *, batch: bool = False) -> None:
     """Refuse a function that would fail when the signal is sent."""
     if isinstance(function, staticmethod | classmethod):
         raise InvalidReceiverError(
@@ -78,7 +88,10 @@ def check_function(function: object, signals: Sequence[Signal]) -> None:
                 "A signal passes every argument by name: remove the '/'.",
             )
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            _check_argument_is_sent(name, parameter.name, signals)
+            if batch:
+                _check_argument_of_batch(name, parameter.name)
+            else:
+                _check_argument_is_sent(name, parameter.name, signals)
 
 
 def check_options(name: str, options: Options, signals: Sequence[Signal]) -> None:
@@ -110,8 +123,18 @@ def check_choice(name: str, keyword: str, value: object, choices: Sequence[objec
         raise InvalidReceiverError(name, f"has {keyword}={value!r}", f"Use one of {wanted}.")
 
 
-def check_deferrable(name: str, signals: Sequence[Signal]) -> None:
-    """Refuse to wait for the commit of what no commit is about."""
+def check_deferred(name: str, options: DeferredOptions, signals: Sequence[Signal]) -> None:
+    """Refuse to wait for the commit of what no commit is about, and to merge what cannot be."""
+    check_using(name, options.using)
+    check_choice(name, "coalesce", options.coalesce, (True, False))
+    check_choice(name, "batch", options.batch, (True, False))
+    if options.coalesce and m2m_changed in signals:
+        raise InvalidReceiverError(
+            name,
+            "asks for coalesce=True of m2m_changed",
+            "Each of its events says what was added or removed, and merging them would lose it. "
+            "Use batch=True.",
+        )
     for signal in signals:
         if reason := builtin.NOT_DEFERRABLE.get(signal):
             raise InvalidReceiverError(
@@ -133,9 +156,7 @@ def check_using(name: str, using: object) -> None:
         )
 
 
-def check_task(
-    name: str, function: Callable[..., Any], options: TaskOptions, signals: Sequence[Signal]
-) -> None:
+def check_task(name: str, function: Callable[..., Any], options: TaskOptions) -> None:
     """Refuse a task that no worker could find, or whose arguments cannot travel."""
     if options.name is not None and not (isinstance(options.name, str) and options.name):
         raise InvalidReceiverError(
@@ -158,14 +179,11 @@ def check_task(
             f"has run_after={options.run_after!r}",
             "Give a timedelta: the time that has to pass after the commit.",
         )
-    check_using(name, options.using)
-    for signal in signals:
-        if signal in builtin.CANNOT_TRAVEL:
-            raise InvalidReceiverError(
-                name,
-                f"is a task for {builtin.name_of(signal)}, whose arguments cannot travel yet",
-                "Use receiver_on_commit, and enqueue a task of your own with what it needs.",
-            )
+    size = options.batch_size
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise InvalidReceiverError(
+            name, f"has batch_size={size!r}", "Give a whole number of events of at least 1."
+        )
 
 
 def _parameters(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -185,8 +203,22 @@ def _check_argument_is_sent(name: str, argument: str, signals: Sequence[Signal])
                 name,
                 f"requires {argument!r}, which {builtin.name_of(signal)} does not send",
                 f"It sends sender, signal, {', '.join(sorted(sent))}. "
-                f"Correct the name, or give it a default.",
+                + (
+                    "For a list of events, add batch=True."
+                    if argument == "events"
+                    else "Correct the name, or give it a default."
+                ),
             )
+
+
+def _check_argument_of_batch(name: str, argument: str) -> None:
+    if argument not in BATCH_ARGUMENTS:
+        raise InvalidReceiverError(
+            name,
+            f"requires {argument!r}, and has batch=True",
+            "It is called once for many events: write def receiver(sender, events, **kwargs), and "
+            f"read event.{argument} or event.kwargs[{argument!r}] of each.",
+        )
 
 
 def _check_model_sender(name: str, sender: object) -> None:

@@ -1,15 +1,16 @@
-"""Random programs of events and transactions, run with two receivers and with plain ``on_commit``.
+"""Random programs of events and transactions, run with our receivers and with plain ``on_commit``.
 
 The oracle is what a user would write by hand: for each event and each receiver one
 ``transaction.on_commit``. Both run in the same program, on the same connections, side by side.
+Receivers that batch are held against the same oracle: the same events, put together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models.signals import post_save
@@ -18,7 +19,7 @@ from django.dispatch import Signal
 from django.test import TestCase
 from hypothesis import strategies as st
 
-from signals_plus import receiver_on_commit
+from signals_plus import Event, receiver_on_commit
 from tests.testapp.models import Tag
 
 ALIASES = ("default", "other")
@@ -34,6 +35,14 @@ class Boom(Exception):
 EXPECTED = (Boom, DatabaseError, InterfaceError, TransactionManagementError)
 
 
+class Source(NamedTuple):
+    """Where an event came from."""
+
+    transaction: object
+    sender: object
+    pk: int | None
+
+
 @dataclass
 class Run:
     """One run of a program: what was delivered to us and to the oracle, in order."""
@@ -41,11 +50,39 @@ class Run:
     ours: list[tuple[str, str]] = field(default_factory=list)
     oracle: list[tuple[str, str]] = field(default_factory=list)
     rows: list[tuple[str, str]] = field(default_factory=list)
+    batches: list[list[str]] = field(default_factory=list)
+    coalesced: list[str] = field(default_factory=list)
+    newest: dict[str, Tag] = field(default_factory=dict)
+    # In which transaction each event was sent, by whom, and of which row.
+    sources: dict[str, Source] = field(default_factory=dict)
     count: int = 0
 
     def next_name(self) -> str:
         self.count += 1
         return f"event {self.count}"
+
+    @staticmethod
+    def order(name: str) -> int:
+        return int(name.split()[1])
+
+    def delivered(self) -> list[str]:
+        """Return what the oracle of one receiver was given."""
+        return [name for who, name in self.oracle if who == RECEIVERS[0]]
+
+    def expected_batches(self) -> list[list[str]]:
+        """Return what the oracle was given, put together by transaction and sender."""
+        batches: dict[object, list[str]] = {}
+        for name in self.delivered():
+            batches.setdefault(self.sources[name][:2], []).append(name)
+        return [sorted(batch, key=self.order) for batch in batches.values()]
+
+    def expected_when_coalesced(self) -> set[str]:
+        """Return the last event of each row in each transaction, and every one without a row."""
+        last: dict[object, str] = {}
+        for name in sorted(self.delivered(), key=self.order):
+            source = self.sources[name]
+            last[name if source.pk is None else source] = name
+        return set(last.values())
 
 
 @dataclass(frozen=True)
@@ -57,7 +94,20 @@ class Save:
     def run(self, run: Run) -> None:
         name = run.next_name()
         run.rows.append((self.alias, name))
-        Tag(name=name).save(using=self.alias)
+        run.newest[self.alias] = tag = Tag(name=name)
+        tag.save(using=self.alias)
+
+
+@dataclass(frozen=True)
+class SaveAgain:
+    """Save the newest row of the database again: a second event of one row."""
+
+    alias: str
+
+    def run(self, run: Run) -> None:
+        if tag := run.newest.get(self.alias):
+            tag.name = run.next_name()
+            tag.save(using=self.alias)
 
 
 @dataclass(frozen=True)
@@ -169,6 +219,8 @@ def observed() -> Iterator[Run]:
 
         def by_hand(using: str, **kwargs: Any) -> None:
             name = name_of(kwargs)
+            pk = kwargs["instance"].pk if "instance" in kwargs else None
+            run.sources[name] = Source(transaction_of(using), kwargs["sender"], pk)
             transaction.on_commit(lambda: run.oracle.append((who, name)), using=using)
 
         for signal, sender in ((post_save, Tag), (sent, None)):
@@ -176,43 +228,69 @@ def observed() -> Iterator[Run]:
             signal.connect(by_hand, sender=sender, weak=False)
         connected.extend([ours, by_hand])
 
+    def batch(events: list[Event], **kwargs: Any) -> None:
+        run.batches.append([name_of(event.kwargs) for event in events])
+
+    def coalesced(**kwargs: Any) -> None:
+        run.coalesced.append(name_of(kwargs))
+
     for who in RECEIVERS:
         connect(who)
+    receiver_on_commit([post_save, sent], batch=True)(batch)
+    receiver_on_commit([post_save, sent], coalesce=True)(coalesced)
     try:
         yield run
     finally:
+        post_save.disconnect(batch)
+        post_save.disconnect(coalesced)
         for function in connected:
             post_save.disconnect(function, sender=Tag)
+        for function in (batch, coalesced, *connected):
             sent.disconnect(function)
 
 
-def name_of(kwargs: dict[str, Any]) -> str:
+def transaction_of(using: str) -> object:
+    """Return what stands for the transaction that is open now; for none, an object of its own."""
+    blocks = connections[using].atomic_blocks
+    return blocks[0] if blocks else object()
+
+
+def name_of(kwargs: Mapping[str, Any]) -> str:
     return str(kwargs["name"] if "name" in kwargs else kwargs["instance"].name)
 
 
-def programs(*, closes: bool, captures: bool, raises: bool) -> st.SearchStrategy[list[Any]]:
-    """Return programs, of all operations or without some kinds."""
-    alias = st.sampled_from(ALIASES)
+def programs(
+    *, closes: bool, captures: bool, raises: bool, saves_again: bool = True
+) -> st.SearchStrategy[list[Any]]:
+    """Return programs of all operations or without some kinds: on one database, or on both."""
+    return st.one_of(
+        _programs(st.just("default"), False, captures, False, saves_again),
+        _programs(st.sampled_from(ALIASES), closes, captures, raises, saves_again),
+    )
+
+
+def _programs(
+    alias: st.SearchStrategy[str], closes: bool, captures: bool, raises: bool, saves_again: bool
+) -> st.SearchStrategy[list[Any]]:
     leaves = [st.builds(Save, alias), st.builds(Send, alias)]
+    if saves_again:
+        leaves.append(st.builds(SaveAgain, alias))
     if closes:
         leaves.append(st.builds(Close, alias))
 
-    def blocks(body: st.SearchStrategy[list[Any]]) -> st.SearchStrategy[list[Any]]:
+    def block(body: st.SearchStrategy[list[Any]]) -> st.SearchStrategy[Any]:
+        ending = st.sampled_from(["commit", "commit", "raise", "set_rollback"])
+        may_raise = st.booleans() if raises else st.just(False)
         kinds: list[st.SearchStrategy[Any]] = [
-            st.builds(
-                Atomic,
-                alias,
-                st.booleans(),
-                st.sampled_from(["commit", "commit", "raise", "set_rollback"]),
-                body,
-            ),
+            st.builds(Atomic, alias, st.booleans(), ending, body),
             st.builds(ManualSavepoint, alias, st.booleans(), body),
-            st.builds(
-                Callback, alias, st.booleans(), st.booleans() if raises else st.just(False), body
-            ),
+            st.builds(Callback, alias, st.booleans(), may_raise, body),
         ]
         if captures:
             kinds.append(st.builds(Capture, alias, st.booleans(), body))
-        return st.lists(st.one_of(*leaves, *kinds), max_size=4)
+        return st.one_of(*kinds)
 
-    return st.recursive(st.lists(st.one_of(*leaves), max_size=4), blocks, max_leaves=12)
+    body = st.lists(st.one_of(*leaves), min_size=1, max_size=3)
+    for _ in range(3):
+        body = st.lists(st.one_of(*leaves, block(body)), min_size=1, max_size=4)
+    return body

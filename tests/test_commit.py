@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.db import connections
+from django.test import TestCase
 from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
 
-from tests.programs import ALIASES, EXPECTED, observed, programs, run_all
+from signals_plus import commit
+from tests.programs import (
+    ALIASES,
+    EXPECTED,
+    Atomic,
+    Run,
+    Save,
+    observed,
+    programs,
+    run_all,
+)
 from tests.settings import DATABASES
 from tests.testapp.models import Tag
 
@@ -20,7 +35,7 @@ slow = settings(
 )
 
 
-def run_program(program: list[Any]) -> Any:
+def run_program(program: list[Any]) -> Run:
     note(f"program: {program}")
     with observed() as run:
         try:
@@ -36,6 +51,14 @@ def reset_connections() -> None:
         connections[alias].close()
         connections[alias].run_on_commit = []
         connections[alias].run_commit_hooks_on_set_autocommit_on = False
+
+
+@contextmanager
+def joining_from(entries: int) -> Iterator[None]:
+    """Let events share an entry from this one on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commit, "JOIN_FROM", entries)
+        yield
 
 
 @pytest.mark.django_db(transaction=True, databases=ALIASES)
@@ -54,14 +77,32 @@ class TestCollectInRealTransactions:
         assert run.ours == run.oracle
 
     @slow
-    @given(programs(closes=False, captures=False, raises=False))
-    def test_delivers_exactly_the_rows_that_were_committed(self, program: list[Any]) -> None:
+    @given(programs(closes=True, captures=False, raises=True))
+    def test_delivers_the_same_where_events_share_an_entry(self, program: list[Any]) -> None:
+        """As long transactions do; a capture in their midst would miss what joins an entry."""
+        reset_connections()
+
+        with joining_from(1):
+            run = run_program(program)
+        reset_connections()
+
+        assert run.ours == run.oracle
+
+    @slow
+    @given(
+        programs(closes=False, captures=False, raises=False, saves_again=False),
+        st.sampled_from([1, commit.JOIN_FROM]),
+    )
+    def test_delivers_exactly_the_rows_that_were_committed(
+        self, program: list[Any], join_from: int
+    ) -> None:
         """Without callbacks that raise, an event is delivered if and only if its row is there."""
         program = [each for each in program if "ManualSavepoint" not in repr(each)]
         reset_connections()
         before = {alias: set(Tag.objects.using(alias).values_list("pk")) for alias in ALIASES}
 
-        run = run_program(program)
+        with joining_from(join_from):
+            run = run_program(program)
 
         reset_connections()
         committed = {
@@ -71,7 +112,39 @@ class TestCollectInRealTransactions:
             if (pk,) not in before[alias]
         }
         delivered = {name for who, name in run.ours if who == "first"}
+        in_batches = {name for batch in run.batches for name in batch}
         assert {row for row in run.rows if row[1] in delivered} == committed
+        assert in_batches == delivered
+
+    @slow
+    @given(
+        programs(closes=True, captures=False, raises=False),
+        st.sampled_from([1, commit.JOIN_FROM]),
+    )
+    def test_delivers_once_for_each_transaction_what_is_batched_or_coalesced(
+        self, program: list[Any], join_from: int
+    ) -> None:
+        """The events of plain callbacks: in one call, or the last of each row, one by one."""
+        reset_connections()
+
+        with joining_from(join_from):
+            run = run_program(program)
+        reset_connections()
+
+        assert sorted(run.batches) == sorted(run.expected_batches())
+        assert sorted(run.coalesced) == sorted(run.expected_when_coalesced())
+
+    @slow
+    @given(programs(closes=True, captures=True, raises=True))
+    def test_a_batch_never_loses_what_plain_callbacks_deliver(self, program: list[Any]) -> None:
+        """A callback that raises may lose less, since a batch is delivered in one place."""
+        reset_connections()
+
+        run = run_program(program)
+        reset_connections()
+
+        in_batches = Counter(name for batch in run.batches for name in batch)
+        assert Counter(run.delivered()) <= in_batches
 
 
 @pytest.mark.django_db(databases=ALIASES)
@@ -85,3 +158,24 @@ class TestCollectInsideATestCase:
         run = run_program(program)
 
         assert run.ours == run.oracle
+
+    @slow
+    @given(programs(closes=False, captures=True, raises=False))
+    def test_a_batch_has_the_same_events(self, program: list[Any]) -> None:
+        """However captures are nested, and as often as they run a callback."""
+        run = run_program(program)
+
+        in_batches = Counter(name for batch in run.batches for name in batch)
+        assert in_batches == Counter(run.delivered())
+        assert all(batch == sorted(batch, key=run.order) for batch in run.batches)
+
+    def test_a_batch_is_delivered_once_for_each_capture(self) -> None:
+        """Also when savepoints lie between the events, or were rolled back."""
+        with observed() as run:
+            with TestCase.captureOnCommitCallbacks(execute=True):
+                run_all([Save("default"), Atomic("default", True, "raise", [Save("default")])], run)
+                run_all([Atomic("default", True, "commit", [Save("default")])], run)
+            with TestCase.captureOnCommitCallbacks(execute=True):
+                run_all([Save("default")], run)
+
+        assert run.batches == [["event 1", "event 3"], ["event 4"]]

@@ -1,0 +1,561 @@
+"""One call, or one message, for all events of a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import Signal
+from django.test.utils import CaptureQueriesContext
+
+from signals_plus import Event, mute_signals, receiver, receiver_on_commit, receiver_task
+from signals_plus.backends.handler import backends
+from signals_plus.exceptions import InvalidReceiverError, RecursionLimitError
+from signals_plus.registry import registry
+from tests.queues import RecordingBackend
+from tests.testapp.models import CompositeItem, Item, SpecialItem, Tag, UuidItem
+
+Committing = Callable[[], AbstractContextManager[None]]
+
+batches: list[tuple[Any, list[Event]]] = []
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    batches.clear()
+
+
+def handle(sender: Any, events: list[Event], **kwargs: Any) -> None:
+    batches.append((sender, events))
+
+
+def names() -> list[list[str]]:
+    return [[event.instance.name for event in events] for _, events in batches]
+
+
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    """A transaction, or inside of one a savepoint, that is taken back at its end."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def save(*given: str, using: str = "default") -> list[Item]:
+    items = [Item(name=name) for name in given]
+    for item in items:
+        item.save(using=using)
+    return items
+
+
+class TestBatchOnCommit:
+    @pytest.fixture(autouse=True)
+    def _connect(self, database: str) -> None:
+        receiver_on_commit(post_save, sender=[Item, Tag], batch=True)(handle)
+
+    def test_is_one_call_for_all_events_of_a_transaction(self, committing: Committing) -> None:
+        """In the order in which they were sent, each as it was then."""
+        with committing(), transaction.atomic():
+            items = save("a", "b", "c")
+            items[0].name = "changed later"
+
+        assert names() == [["a", "b", "c"]]
+        assert [event.created for event in batches[0][1]] == [True, True, True]
+
+    def test_is_a_call_for_each_event_outside_of_transactions(self) -> None:
+        """In autocommit each event is a transaction of its own; a test case's captures them."""
+        if not connections["default"].in_atomic_block:
+            save("a", "b")
+
+            assert names() == [["a"], ["b"]]
+
+    def test_is_a_call_for_each_sender(self, committing: Committing) -> None:
+        """The function has one argument for the sender."""
+        with committing(), transaction.atomic():
+            save("a")
+            Tag.objects.create(name="tag")
+            save("b")
+
+        assert [sender for sender, _ in batches] == [Item, Tag]
+        assert names() == [["a", "b"], ["tag"]]
+
+    def test_is_a_call_for_each_database(self, committing: Committing) -> None:
+        """They commit apart, and one of them may roll back."""
+        with committing(), transaction.atomic(), transaction.atomic(using="other"):
+            save("a")
+            save("b", using="other")
+            save("c")
+
+        assert sorted(names()) == [["a", "c"], ["b"]]
+
+    def test_is_a_call_for_each_of_several_transactions(self, committing: Committing) -> None:
+        """What the first of them delivered is not delivered again."""
+        for name in "ab":
+            with committing(), transaction.atomic():
+                save(name)
+
+        assert names() == [["a"], ["b"]]
+
+    def test_leaves_out_what_a_savepoint_took_back(self, committing: Committing) -> None:
+        """And goes on right after it."""
+        with committing(), transaction.atomic():
+            save("a")
+            with rolled_back():
+                save("b")
+            save("c")
+
+        assert names() == [["a", "c"]]
+
+    def test_leaves_out_a_transaction_that_rolled_back(self, committing: Committing) -> None:
+        """On the same connection, right before one that commits."""
+        with committing():
+            with rolled_back():
+                save("a")
+            with transaction.atomic():
+                save("b")
+
+        assert names() == [["b"]]
+
+    def test_spans_the_savepoints_of_a_loop(self, committing: Committing) -> None:
+        """update_or_create opens one each time."""
+        with committing(), transaction.atomic():
+            for name in "abc":
+                Item.objects.update_or_create(name=name)
+
+        assert names() == [["a", "b", "c"]]
+
+    def test_spans_other_callbacks(self, committing: Committing) -> None:
+        """It is delivered where its first event stands."""
+        order: list[str] = []
+        with committing(), transaction.atomic():
+            save("a")
+            transaction.on_commit(lambda: order.append(f"after {len(batches)} batch"))
+            save("b")
+
+        assert names() == [["a", "b"]]
+        assert order == ["after 1 batch"]
+
+    def test_spans_the_events_of_other_receivers(self, committing: Committing) -> None:
+        """Two that batch, and one that does not, over the same rows."""
+        single: list[str] = []
+        other: list[int] = []
+        receiver_on_commit(post_save, sender=Item)(
+            lambda instance, **_: single.append(instance.name)
+        )
+        receiver_on_commit(post_save, sender=Item, batch=True)(
+            lambda events, **_: other.append(len(events))
+        )
+
+        with committing(), transaction.atomic():
+            save("a", "b", "c")
+
+        assert (names(), single, other) == ([["a", "b", "c"]], ["a", "b", "c"], [3])
+
+    def test_failure_is_logged_and_hurts_nobody(
+        self, committing: Committing, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The next receivers run; the text says how many events it was about."""
+
+        @receiver_on_commit(post_save, sender=Item, batch=True, priority=1)
+        def fails(events: list[Event], **kwargs: Any) -> None:
+            raise ZeroDivisionError
+
+        with committing(), transaction.atomic():
+            (first, _) = save("a", "b")
+
+        assert names() == [["a", "b"]]
+        assert (
+            f"failed after the commit on 'default' for 2 events, the first of testapp.Item "
+            f"pk={first.pk} (default)"
+        ) in caplog.text
+
+    def test_runs_an_async_function(self, committing: Committing) -> None:
+        """As everywhere."""
+
+        @receiver_on_commit(post_save, sender=Item, batch=True)
+        async def later(sender: Any, events: list[Event], **kwargs: Any) -> None:
+            handle("async", events)
+
+        with committing(), transaction.atomic():
+            save("a", "b")
+
+        assert ("async", 2) in [(sender, len(events)) for sender, events in batches]
+
+
+class TestWhatJoinsABatch:
+    """Conditions are asked when the event is sent, one by one."""
+
+    def test_is_asked_for_each_event(self, committing: Committing) -> None:
+        """when=, created= and a mute."""
+        receiver_on_commit(
+            post_save, sender=Item, batch=True, created=True,
+            when=lambda instance, **_: instance.name != "b",
+        )(handle)  # fmt: skip
+
+        with committing(), transaction.atomic():
+            first, *_ = save("a", "b", "c")
+            first.save()
+            with mute_signals(post_save):
+                save("d")
+
+        assert names() == [["a", "c"]]
+
+    def test_is_not_what_the_batch_itself_does_to_its_rows(self, committing: Committing) -> None:
+        """Each of its rows is guarded; a row that is not in it is another matter."""
+
+        @receiver_on_commit(post_save, sender=Item, batch=True)
+        def saves(sender: Any, events: list[Event], **kwargs: Any) -> None:
+            handle(sender, events)
+            for event in events:
+                event.instance.save()
+            if len(events) > 1:
+                save("new")
+
+        with committing(), transaction.atomic():
+            save("a", "b")
+
+        assert names() == [["a", "b"], ["new"]]
+
+    def test_is_not_what_came_around_through_another_receiver(self, committing: Committing) -> None:
+        """A batch saves tags, whose receiver saves the rows of the batch."""
+
+        @receiver_on_commit(post_save, sender=Item, batch=True)
+        def tags(sender: Any, events: list[Event], **kwargs: Any) -> None:
+            handle(sender, events)
+            with transaction.atomic():
+                for event in events:
+                    Tag.objects.create(name=event.instance.pk)
+
+        @receiver_on_commit(post_save, sender=Tag, batch=True)
+        def items(sender: Any, events: list[Event], **kwargs: Any) -> None:
+            for event in events:
+                Item.objects.get(pk=event.instance.name).save()
+
+        with committing(), transaction.atomic():
+            save("a", "b")
+
+        assert names() == [["a", "b"]]
+
+    def test_raises_where_the_receiver_says_so(self, committing: Committing) -> None:
+        """At the save that is one too many."""
+        raised: list[Exception] = []
+
+        @receiver_on_commit(post_save, sender=Item, batch=True, recursion="raise")
+        def saves(events: list[Event], **kwargs: Any) -> None:
+            try:
+                events[1].instance.save()
+            except RecursionLimitError as error:
+                raised.append(error)
+
+        with committing(), transaction.atomic():
+            save("a", "b")
+
+        assert "was caused again by its own work on testapp.Item" in str(raised[0])
+
+
+class TestRefusal:
+    @pytest.mark.parametrize("decorator", [receiver_on_commit, receiver_task])
+    def test_of_a_function_that_wants_one_event(self, decorator: Any) -> None:
+        """The text says what it is called with, and where to read the argument."""
+
+        def receiver(sender: Any, instance: Any, **kwargs: Any) -> None: ...
+
+        with pytest.raises(InvalidReceiverError) as raised:
+            decorator(post_save, batch=True)(receiver)
+
+        assert "requires 'instance', and has batch=True" in str(raised.value)
+        assert "event.instance" in str(raised.value)
+
+    def test_of_a_function_that_wants_a_batch_without_asking_for_it(self) -> None:
+        """The text says what to add."""
+        with pytest.raises(InvalidReceiverError, match="add batch=True"):
+            receiver_on_commit(post_save)(handle)
+
+    @pytest.mark.parametrize("decorator", [receiver_on_commit, receiver_task])
+    @pytest.mark.parametrize("option", ["batch", "coalesce"])
+    def test_of_what_is_neither_true_nor_false(self, decorator: Any, option: str) -> None:
+        """batch=100 would be a size, which has an option of its own."""
+        with pytest.raises(InvalidReceiverError, match=f"has {option}=100"):
+            decorator(post_save, **{option: 100})(lambda **kwargs: None)
+
+    @pytest.mark.parametrize("size", [0, -1, None, "10", 1.5, True])
+    def test_of_a_size_that_is_none(self, size: Any) -> None:
+        """At least one event a message."""
+        with pytest.raises(InvalidReceiverError, match="has batch_size="):
+            receiver_task(post_save, batch=True, batch_size=size)(handle)
+
+
+@pytest.fixture
+def queue(settings: Any) -> RecordingBackend:
+    settings.SIGNALS_PLUS_BACKENDS = {"default": {"BACKEND": "tests.queues.RecordingBackend"}}
+    backend = backends["default"]
+    assert isinstance(backend, RecordingBackend)
+    return backend
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+class TestBatchTask:
+    def test_is_one_message_for_each_batch_size_events(self, queue: RecordingBackend) -> None:
+        """In the order in which they were sent; the last message has what is left."""
+        receiver_task(post_save, sender=Item, batch=True, batch_size=2)(handle)
+
+        with transaction.atomic():
+            save("a", "b", "c", "d", "e")
+        messages = len(queue.sent)
+        queue.work()
+
+        assert messages == 3
+        assert names() == [["a", "b"], ["c", "d"], ["e"]]
+        event = batches[0][1][0]
+        assert (event.signal, event.sender, event.created, event.using) == (
+            post_save, Item, True, "default",
+        )  # fmt: skip
+
+    def test_is_sent_after_the_commit_and_not_on_rollback(self, queue: RecordingBackend) -> None:
+        """As every task."""
+        receiver_task(post_save, sender=Item, batch=True)(handle)
+
+        with rolled_back():
+            save("a")
+        with transaction.atomic():
+            save("b")
+            assert queue.sent == []
+        queue.work()
+
+        assert names() == [["b"]]
+
+    def test_loads_the_rows_of_a_message_with_one_query_for_each_model_and_database(
+        self, queue: RecordingBackend
+    ) -> None:
+        """However many rows it has."""
+        receiver_task(post_save, sender=[Item, Tag], using="default", batch=True)(handle)
+        with transaction.atomic():
+            save(*"abc")
+            save(*"de", using="other")
+            Tag.objects.create(name="tag")
+
+        with CaptureQueriesContext(connections["default"]) as default:  # noqa: SIM117
+            with CaptureQueriesContext(connections["other"]) as other:
+                queue.work()
+
+        assert (len(default), len(other)) == (2, 1)
+        assert names() == [[*"abcde"], ["tag"]]
+        assert [event.instance._state.db for event in batches[0][1]][-1] == "other"
+
+    @pytest.mark.parametrize("model", [UuidItem, CompositeItem, SpecialItem])
+    def test_loads_rows_whatever_their_keys(
+        self, queue: RecordingBackend, model: type[Item]
+    ) -> None:
+        """UUIDs, composite keys, children."""
+        receiver_task(post_save, sender=model, batch=True)(handle)
+        with transaction.atomic():
+            if model is CompositeItem:
+                rows = [CompositeItem.objects.create(shop="a", number=n) for n in range(3)]
+            else:
+                rows = [model.objects.create(name=str(n)) for n in range(3)]  # type: ignore[misc]
+
+        queue.work()
+
+        assert [event.instance for event in batches[0][1]] == rows
+
+    def test_starts_a_new_message_where_one_would_grow_too_large(
+        self, queue: RecordingBackend, settings: Any
+    ) -> None:
+        """By SIGNALS_PLUS_MAX_PAYLOAD_BYTES."""
+        settings.SIGNALS_PLUS_MAX_PAYLOAD_BYTES = 1000
+        sent = Signal()
+        receiver_task(sent, batch=True)(handle)
+
+        with transaction.atomic():
+            for n in range(4):
+                sent.send(sender=None, text=f"{n}" * 400)
+        messages = len(queue.sent)
+        queue.work()
+
+        assert messages == 2
+        assert [[event.kwargs["text"][0] for event in events] for _, events in batches] == [
+            ["0", "1"], ["2", "3"],
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("on_missing", "expected"), [("skip", [["a", "c"]]), ("none", [["a", None, "c"]])]
+    )
+    def test_goes_on_without_rows_that_are_gone(
+        self, queue: RecordingBackend, on_missing: str, expected: list[Any]
+    ) -> None:
+        """The others are handled."""
+        receiver_task(post_save, sender=Item, batch=True, on_missing=on_missing)(handle)
+        with transaction.atomic():
+            _, gone, _ = save("a", "b", "c")
+        gone.delete()
+
+        queue.work()
+
+        assert [
+            [event.instance and event.instance.name for event in events] for _, events in batches
+        ] == expected
+
+    def test_fails_for_a_row_that_is_gone_where_asked_to(self, queue: RecordingBackend) -> None:
+        """The queue may try again."""
+        receiver_task(post_save, sender=Item, batch=True, on_missing="raise")(handle)
+        with transaction.atomic():
+            _, gone = save("a", "b")
+        gone.delete()
+
+        with pytest.raises(Item.DoesNotExist):
+            queue.work()
+
+        assert batches == []
+
+    def test_is_not_called_for_no_event(self, queue: RecordingBackend) -> None:
+        """All rows of a message are gone."""
+        receiver_task(post_save, sender=Item, batch=True)(handle)
+        with transaction.atomic():
+            save("a")
+        Item.objects.all().delete()
+
+        queue.work()
+
+        assert batches == []
+
+    def test_carries_deletions(self, queue: RecordingBackend) -> None:
+        """Each row as it was."""
+        items = save("a", "b")
+        receiver_task(post_delete, sender=Item, batch=True)(handle)
+        with transaction.atomic():
+            Item.objects.all().delete()
+
+        queue.work()
+
+        assert names() == [["a", "b"]]
+        assert [event.instance.pk for event in batches[0][1]] == [item.pk for item in items]
+
+    def test_does_not_send_itself_what_its_rows_cause(self, queue: RecordingBackend) -> None:
+        """The guard knows every row of the message, in the worker too."""
+
+        @receiver_task(post_save, sender=Item, batch=True, name="saves")
+        def saves(sender: Any, events: list[Event], **kwargs: Any) -> None:
+            handle(sender, events)
+            with transaction.atomic():
+                for event in events:
+                    event.instance.save()
+
+        with transaction.atomic():
+            save("a", "b")
+        queue.work()
+
+        assert names() == [["a", "b"]]
+
+    def test_does_not_come_around_through_another_task(self, queue: RecordingBackend) -> None:
+        """The chain travels: a batch of items saves tags, whose tasks save the items."""
+
+        @receiver_task(post_save, sender=Item, batch=True, name="items")
+        def items(sender: Any, events: list[Event], **kwargs: Any) -> None:
+            handle(sender, events)
+            with transaction.atomic():
+                for event in events:
+                    Tag.objects.create(name=event.instance.pk)
+
+        @receiver_task(post_save, sender=Tag, name="tags")
+        def tags(instance: Tag, **kwargs: Any) -> None:
+            Item.objects.get(pk=instance.name).save()
+
+        with transaction.atomic():
+            save("a", "b", "c")
+        queue.work()
+
+        assert names() == [["a", "b", "c"]]
+
+    def test_has_the_causes_of_all_its_events(self, queue: RecordingBackend) -> None:
+        """Each of its rows was saved for another tag, and none of the tags is handled again."""
+        handled: list[str] = []
+
+        @receiver(post_save, sender=Tag)
+        def tags(instance: Tag, **kwargs: Any) -> None:
+            handled.append(instance.name)
+            save(instance.name)
+
+        @receiver_task(post_save, sender=Item, batch=True, name="items")
+        def items(sender: Any, events: list[Event], **kwargs: Any) -> None:
+            handle(sender, events)
+            for tag in Tag.objects.all():
+                tag.save()
+
+        with transaction.atomic():
+            for name in "abc":
+                Tag.objects.create(name=name)
+        queue.work()
+
+        assert names() == [["a", "b", "c"]]
+        assert handled == ["a", "b", "c"]
+
+    def test_message_of_a_receiver_that_did_not_batch_then_still_runs(
+        self, queue: RecordingBackend
+    ) -> None:
+        """And the other way round: what is in flight when the option is changed is not lost."""
+        receiver_task(post_save, sender=Item, name="task")(lambda **kwargs: None)
+        save("a")
+        (single,) = queue.sent
+        registry._receivers.clear()
+        post_save.receivers.clear()
+        receiver_task(post_save, sender=Item, batch=True, name="task")(handle)
+
+        single[0].run(single[1])
+
+        assert names() == [["a"]]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestCoalesceTask:
+    def test_sends_one_message_for_each_row(self, queue: RecordingBackend) -> None:
+        """With the net effect in its arguments."""
+        received: list[Any] = []
+        receiver_task(post_save, sender=Item, coalesce=True, name="task")(
+            lambda instance, created, update_fields, **kwargs: received.append(
+                (instance.name, created, update_fields)
+            )
+        )
+        (old,) = save("old")
+        queue.sent.clear()
+
+        with transaction.atomic():
+            (new,) = save("new")
+            new.save(update_fields=["name"])
+            old.save(update_fields=["name"])
+            old.save(update_fields=["score"])
+        messages = len(queue.sent)
+        queue.work()
+
+        assert messages == 2
+        assert received == [("new", True, None), ("old", False, frozenset({"name", "score"}))]
+
+    def test_sends_nothing_for_what_is_not_there_in_the_end(self, queue: RecordingBackend) -> None:
+        """Created and deleted again."""
+        receiver_task([post_save, post_delete], sender=Item, coalesce=True, batch=True)(handle)
+
+        with transaction.atomic():
+            (item,) = save("a")
+            item.delete()
+
+        assert queue.sent == []
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWhatTasksShare:
+    def test_events_of_one_commit_are_handed_over_together_in_order(
+        self, queue: RecordingBackend
+    ) -> None:
+        """Of all receivers of a backend, as long as nothing else comes in between."""
+        receiver_task(post_save, sender=Item, name="first")(lambda **kwargs: None)
+        receiver_task(post_save, sender=Item, name="second")(lambda **kwargs: None)
+
+        with transaction.atomic():
+            save("a", "b")
+
+        assert [[task.name for task, _ in messages] for messages in queue.calls] == [
+            ["first", "second", "first", "second"]
+        ]
