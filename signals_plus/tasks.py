@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.dispatch import Signal
 
@@ -36,6 +35,7 @@ class TaskReceiver(BaseReceiver):
         super().__init__(*args, **kwargs)
         # Its name: a key from the function's line or identity means nothing in another process.
         self.guard_key = guards.key_of(self.function, self.name)
+        self.labels = payloads.signal_labels(self.function, self.signals)
         self.task = Task(
             name=self.name,
             function=self.function,
@@ -48,7 +48,7 @@ class TaskReceiver(BaseReceiver):
     def validate(self) -> None:
         super().validate()
         validation.check_deferrable(self.name, self.signals)
-        validation.check_task(self.name, self.function, self.options, self.signals)
+        validation.check_task(self.name, self.function, self.options)
         registry.refuse_taken_name(self)
 
     def about_to_connect(self) -> None:
@@ -70,13 +70,14 @@ class TaskReceiver(BaseReceiver):
         # Whatever can be wrong is found here, where the transaction can still roll back.
         registry.require_live()
         backends[self.options.backend].validate_task(self.task)
-        payload = payloads.encode(
+        event = payloads.encode_event(
             self.name,
-            signal=payloads.signal_label(self.signals, signal),
+            signal=self.labels[signal],
             sender=sender,
             kwargs=kwargs,
-            chain=chain,
+            senders=self.senders,
         )
+        payload = payloads.compose(self.name, [event], chain)
         collect(self, payload, using=events.wait_alias(self.options.using, sender, kwargs))
 
     def deliver(self, items: Sequence[str]) -> None:
@@ -97,15 +98,11 @@ class TaskReceiver(BaseReceiver):
         module that was imported again.
         """
         receiver = registry[self.name]
-        message = payloads.decode(receiver.name, payload)
-        signal = payloads.signal_of(receiver.name, receiver.signals, message.signal)
-        try:
-            kwargs = payloads.load(message, receiver._replace_missing)
-        except _SkipTask as skip:
-            logger.info("Task %s skipped: %s", receiver.name, skip)
-            return
-        with lineage.within(message.chain):
-            receiver.call(signal=signal, sender=message.sender, **kwargs)
+        message = payloads.decode(receiver.name, payload, receiver.senders)
+        for event in payloads.load(message, receiver.options.on_missing):
+            signal = payloads.signal_of(receiver.name, receiver.labels, event.signal)
+            with lineage.within(message.chain):
+                receiver.call(signal=signal, sender=event.sender, **event.kwargs)
 
     def _report(self, backend: type, payload: str, error: BackendError) -> None:
         if _reporting.get():
@@ -124,16 +121,6 @@ class TaskReceiver(BaseReceiver):
             logger.exception("A receiver of enqueue_failed failed for task %s", self.name)
         finally:
             _reporting.set(False)
-
-    def _replace_missing(self, error: ObjectDoesNotExist) -> None:
-        if self.options.on_missing == "raise":
-            raise error
-        if self.options.on_missing == "skip":
-            raise _SkipTask(str(error)) from error
-
-
-class _SkipTask(Exception):  # noqa: N818 - no error: the row is gone, as the receiver allows
-    pass
 
 
 def _is_excluded(sender: Any) -> bool:

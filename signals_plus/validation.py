@@ -133,10 +133,8 @@ def check_using(name: str, using: object) -> None:
         )
 
 
-def check_task(
-    name: str, function: Callable[..., Any], options: TaskOptions, signals: Sequence[Signal]
-) -> None:
-    """Refuse a task that no worker could find, or whose arguments cannot travel."""
+def check_task(name: str, function: Callable[..., Any], options: TaskOptions) -> None:
+    """Refuse a task that no worker could find."""
     if options.name is not None and not (isinstance(options.name, str) and options.name):
         raise InvalidReceiverError(
             naming.dotted_name(function), f"has name={options.name!r}", "Give it a text as name."
@@ -159,13 +157,6 @@ def check_task(
             "Give a timedelta: the time that has to pass after the commit.",
         )
     check_using(name, options.using)
-    for signal in signals:
-        if signal in builtin.CANNOT_TRAVEL:
-            raise InvalidReceiverError(
-                name,
-                f"is a task for {builtin.name_of(signal)}, whose arguments cannot travel yet",
-                "Use receiver_on_commit, and enqueue a task of your own with what it needs.",
-            )
 
 
 def _parameters(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
