@@ -44,17 +44,6 @@ NOT_DEFERRABLE: Mapping[Signal, str] = {
     signals.class_prepared: "It is sent while modules are imported: use @receiver.",
 }
 
-# Whose arguments no payload can carry yet: deleted rows, sets of keys, app registries.
-CANNOT_TRAVEL = frozenset(
-    {
-        signals.pre_delete,
-        signals.post_delete,
-        signals.m2m_changed,
-        signals.pre_migrate,
-        signals.post_migrate,
-    }
-)
-
 
 def name_of(signal: Signal) -> str:
     """Name a signal for a message."""

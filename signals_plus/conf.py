@@ -30,6 +30,10 @@ DEFAULT_EXCLUDED_SENDERS = (
     "procrastinate",
 )
 
+# Events below this size are not measured against the limit, for reading a setting takes longer than
+# writing an event.
+MIN_PAYLOAD_BYTES = 1024
+
 DEFAULT_BACKENDS: Mapping[str, Mapping[str, Any]] = {
     "default": {"BACKEND": "signals_plus.backends.celery.CeleryBackend"},
 }
@@ -82,6 +86,19 @@ class Settings:
         value = self._get("MAX_CHAIN_DEPTH", 50)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise self._error("MAX_CHAIN_DEPTH", value, "a whole number of at least 1")
+        return value
+
+    @property
+    def max_payload_bytes(self) -> int:
+        """``SIGNALS_PLUS_MAX_PAYLOAD_BYTES``: bytes of JSON for one event, default 256 KiB.
+
+        A larger one raises ``PayloadError`` when the signal is sent. It is hundreds of times what
+        rows and keys need, and what common queues still take in one message (Amazon's SQS).
+        """
+        value = self._get("MAX_PAYLOAD_BYTES", 256 * 1024)
+        if not isinstance(value, int) or isinstance(value, bool) or value < MIN_PAYLOAD_BYTES:
+            wanted = f"a whole number of at least {MIN_PAYLOAD_BYTES}"
+            raise self._error("MAX_PAYLOAD_BYTES", value, wanted)
         return value
 
     def _names(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -94,3 +94,16 @@ class BackendError(SignalsPlusError):
 
     def __str__(self) -> str:
         return f"Backend {self.backend!r} {self.problem}"
+
+
+class InvalidPayloadTypeError(SignalsPlusError):
+    """``payload_type`` was given a class, a name or functions that can never work."""
+
+    def __init__(self, payload_type: str, problem: str, remedy: str) -> None:
+        super().__init__(payload_type, problem, remedy)
+        self.payload_type = payload_type
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"Payload type {self.payload_type} {self.problem}. {self.remedy}"

@@ -1,151 +1,219 @@
-"""An event as JSON, and back.
+"""The payload of one message as JSON text, and back.
 
-Format, version 1: ``{"v": 1, "receiver": name, "signal": label, "sender": model label or null,
-"kwargs": {...}, "lineage": [[receiver, row or null], ...]}``. ``values`` has the format of each
-argument.
+Format, version 2: ``{"v": 2, "receiver": name, "lineage": [...], "events": [event, ...]}``.
+``fragments`` has the format of an event, ``encoding`` that of its arguments, ``chains`` that of the
+lineage. Version 1 held one event, ``{"v": 1, "receiver": ..., "signal": ..., "sender": ...,
+"kwargs": ..., "lineage": ...}``, and is still read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from json.encoder import encode_basestring_ascii
+from typing import Any, NoReturn
 
-from django.db import models
-from django.dispatch import Signal
-
-from . import builtin, values
+from . import chains
+from .decoding import Decoder, read_sender
 from .exceptions import PayloadError
-from .lineage import Chain, Link, Row
+from .faults import Fault, shown
+from .fragments import encode_event, with_arguments
+from .labels import signal_labels, signal_of
+from .lineage import Chain
+from .rows import RowGone, Rows
 
-VERSION = 1
+__all__ = [
+    "EncodedEvent",
+    "LoadedEvent",
+    "Message",
+    "compose",
+    "decode",
+    "encode_event",
+    "load",
+    "signal_labels",
+    "signal_of",
+    "with_arguments",
+]
+
+VERSION = 2
+READABLE_VERSIONS = (1, 2)
+
+# How many rows that are gone one line of the log names.
+SHOWN_ROWS = 5
+
+logger = logging.getLogger("signals_plus")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class EncodedEvent:
+    """What a payload says of one event, its rows not loaded."""
+
+    signal: str
+    sender: Any
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedEvent:
+    """One event, as its receiver gets it."""
+
+    signal: str
+    sender: Any
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """What a payload says, its form checked, its rows not loaded."""
+    """What a payload says, its form checked."""
 
     receiver: str
-    signal: str
-    sender: type[models.Model] | None
-    kwargs: Mapping[str, Any]
+    events: tuple[EncodedEvent, ...]
     chain: Chain
 
 
-def encode(
-    receiver: str,
-    *,
-    signal: str,
-    sender: Any,
-    kwargs: Mapping[str, Any],
-    chain: Chain,
-) -> str:
-    """Write an event as JSON text.
-
-    Raises:
-        PayloadError: An argument cannot travel. The text names the receiver and the argument.
-    """
-    return json.dumps(
-        {
-            "v": VERSION,
-            "receiver": receiver,
-            "signal": signal,
-            "sender": _encode_sender(receiver, sender),
-            "kwargs": {name: values.encode(receiver, name, each) for name, each in kwargs.items()},
-            "lineage": [
-                [link.receiver, link.row.key if link.row and not link.row.unsaved else None]
-                for link in chain
-            ],
-        },
-        separators=(",", ":"),
+def compose(receiver: str, events: Sequence[str], chain: Chain) -> str:
+    """Put events that are written already into the payload of one message. It cannot fail."""
+    return (
+        f'{{"v":{VERSION},"receiver":{encode_basestring_ascii(receiver)},'
+        f'"lineage":{chains.encode(chain)},"events":[{",".join(events)}]}}'
     )
 
 
-def decode(receiver: str, text: object) -> Message:
-    """Read a payload that was sent to this receiver.
+def decode(receiver: str, text: object, senders: Sequence[Any] = ()) -> Message:
+    """Read a payload that was sent to this receiver, whose senders these are.
 
     Raises:
-        PayloadError: It is not a payload, of an unknown version, or names no installed model.
+        PayloadError: It is not a payload, of an unknown version, or names what is not here.
     """
-    try:
-        data = json.loads(text)  # type: ignore[arg-type]
-        version = data["v"]
-    except (TypeError, ValueError, KeyError, RecursionError) as error:
-        raise PayloadError(receiver, "the payload", f"is no payload ({error!r})") from error
-    if type(version) is not int or version != VERSION:
+    data = _parsed(receiver, text)
+    version = data["v"]
+    if type(version) is not int or version not in READABLE_VERSIONS:
         raise PayloadError(
             receiver,
             "the payload",
-            f"has version {version!r}, and this release reads version {VERSION}",
+            f"has version {shown(version)}, and this release reads up to version {VERSION}",
             "Upgrade the workers before the processes that send.",
         )
     try:
-        message = _message(receiver, data)
+        if data["receiver"] != receiver:
+            raise Fault(f"is for receiver {shown(data['receiver'])}")
+        chain = chains.decode(data["lineage"])
+        # Version 1 had the receiver's own step in it, which is known from the event.
+        chain = chain[:-1] if version == 1 else chain
+        return Message(receiver, tuple(_events(data, senders)), chain)
+    except Fault as fault:
+        raise fault.error(receiver) from fault.__cause__
     except (TypeError, ValueError, KeyError) as error:
         raise PayloadError(receiver, "the payload", f"is malformed ({error!r})") from error
-    if message.receiver != receiver:
-        raise PayloadError(receiver, "the payload", f"is for receiver {message.receiver!r}")
-    return message
 
 
-def load(message: Message, on_missing: values.OnMissing) -> dict[str, Any]:
-    """Return the arguments with their rows loaded, each from the database it was on.
+def load(message: Message, on_missing: str) -> list[LoadedEvent]:
+    """Return the events with their rows, read with one query for each model and database.
 
-    ``on_missing`` gives what stands in for a row that is gone, or raises.
+    A row that several events refer to is one object.
+
+    Args:
+        message: What ``decode`` returned.
+        on_missing: A row is gone: ``"raise"`` its ``DoesNotExist``, put None (``"none"``) in its
+            place, or leave the event out (``"skip"``), which is logged.
+
+    Raises:
+        PayloadError: No sender wrote this.
+        ObjectDoesNotExist: As ``on_missing`` says.
     """
-    return {
-        name: values.decode(message.receiver, name, value, on_missing)
-        for name, value in message.kwargs.items()
-    }
+    rows = Rows(on_missing)
+    _read_rows(message, rows)
+    decoder = Decoder(rows)
+    loaded, gone = [], []
+    for event in message.events:
+        try:
+            loaded.append(_loaded(message.receiver, event, decoder))
+        except RowGone as error:
+            gone.append(str(error))
+    if gone:
+        _log_skipped(message, gone)
+    return loaded
 
 
-def signal_label(signals: Sequence[Signal], signal: Signal) -> str:
-    """Name one of a receiver's signals: by Django's name, or by its place among them."""
-    return builtin.NAMES.get(signal) or str(signals.index(signal))
+def _read_rows(message: Message, rows: Rows) -> None:
+    try:
+        for event in message.events:
+            _want_rows(event, rows)
+        rows.load()
+    except Fault as fault:
+        raise fault.error(message.receiver) from fault.__cause__
 
 
-def signal_of(receiver: str, signals: Sequence[Signal], label: str) -> Signal:
-    """Return the signal that a label stands for."""
-    for signal in signals:
-        if signal_label(signals, signal) == label:
-            return signal
-    raise PayloadError(
-        receiver,
-        f"signal {label!r}",
-        "is not one this receiver is connected to",
-        "Keep receivers connected to a signal until its messages have been worked off.",
+def _want_rows(event: EncodedEvent, rows: Rows) -> None:
+    for name, value in event.kwargs.items():
+        if type(value) is dict or type(value) is list:
+            try:
+                rows.want_all_in(value)
+            except Fault as fault:
+                raise fault.inside(name) from fault.__cause__
+
+
+def _loaded(receiver: str, event: EncodedEvent, decoder: Decoder) -> LoadedEvent:
+    kwargs = {}
+    try:
+        for name, value in event.kwargs.items():
+            kwargs[name] = decoder.read(value)
+    except Fault as fault:
+        raise fault.inside(name).error(receiver) from fault.__cause__
+    return LoadedEvent(event.signal, event.sender, kwargs)
+
+
+def _log_skipped(message: Message, gone: Sequence[str]) -> None:
+    names = list(dict.fromkeys(gone))
+    more = f" and {len(names) - SHOWN_ROWS} more" if len(names) > SHOWN_ROWS else ""
+    logger.info(
+        "Task %s skipped %d of %d events, whose rows are gone: %s%s",
+        message.receiver,
+        len(gone),
+        len(message.events),
+        ", ".join(names[:SHOWN_ROWS]),
+        more,
     )
 
 
-def _message(receiver: str, data: Mapping[str, Any]) -> Message:
-    kwargs = data["kwargs"]
-    if not isinstance(kwargs, dict) or not kwargs.keys().isdisjoint(("signal", "sender")):
+def _parsed(receiver: str, text: object) -> dict[str, Any]:
+    try:
+        if not isinstance(text, str):
+            raise TypeError("no text")
+        data = json.loads(text, parse_constant=_refuse_constant)
+        if not isinstance(data, dict) or "v" not in data:
+            raise ValueError("no version")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadError(
+            receiver, "the payload", f"is no payload ({shown(str(error))})"
+        ) from error
+    return data
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _events(data: Mapping[str, Any], senders: Sequence[Any]) -> Iterator[EncodedEvent]:
+    if data["v"] == 1:
+        yield _event((data["signal"], data["sender"], data["kwargs"]), senders)
+    else:
+        if not isinstance(data["events"], list) or not data["events"]:
+            raise ValueError("events")
+        for event in data["events"]:
+            yield _event(event, senders)
+
+
+def _event(event: Any, senders: Sequence[Any]) -> EncodedEvent:
+    signal, sender, kwargs = event
+    if not isinstance(signal, str) or not isinstance(kwargs, dict):
+        raise ValueError("event")
+    if "signal" in kwargs or "sender" in kwargs:
         raise ValueError("kwargs")
-    return Message(
-        receiver=data["receiver"],
-        signal=data["signal"],
-        sender=None if data["sender"] is None else values.model_named(receiver, data["sender"]),
-        kwargs=kwargs,
-        chain=tuple(_link(entry) for entry in data["lineage"]),
-    )
-
-
-def _link(entry: Any) -> Link:
-    name, key = entry
-    if not isinstance(entry, list) or not isinstance(name, str) or not isinstance(key, str | None):
-        raise ValueError("lineage")
-    return Link(name, None if key is None else Row(key))
-
-
-def _encode_sender(receiver: str, sender: Any) -> str | None:
-    if sender is None:
-        return None
-    if isinstance(sender, type) and issubclass(sender, models.Model):
-        return sender._meta.label
-    raise PayloadError(
-        receiver,
-        "sender",
-        f"is {sender!r}, and only models and None can travel as sender",
-        "Send the signal with a model or None as its sender.",
-    )
+    instance = kwargs.get("instance")
+    if type(instance) is dict and type(instance.get("$model")) in (int, str):
+        # Short for a row of the sender: the only place where what is around a value counts.
+        kwargs["instance"] = {"$model": [sender, kwargs.get("using"), instance["$model"]]}
+    return EncodedEvent(signal, read_sender(sender, senders), kwargs)

@@ -38,6 +38,7 @@ class TaskReceiver(DeferredReceiver):
         super().__init__(*args, **kwargs)
         # Its name: a key from the function's line or identity means nothing in another process.
         self.guard_key = guards.key_of(self.function, self.name)
+        self.labels = payloads.signal_labels(self.function, self.signals)
         self.outgoing = outgoing(self.options.backend)
         self.task = Task(
             name=self.name,
@@ -72,9 +73,10 @@ class TaskReceiver(DeferredReceiver):
         backends[self.options.backend].validate_task(self.task)
         event = payloads.encode_event(
             self.name,
-            signal=payloads.signal_label(self.function, self.signals, signal),
+            signal=self.labels[signal],
             sender=sender,
             kwargs=kwargs,
+            senders=self.senders,
         )
         chain = lineage.current()
         using = events.wait_alias(self.options.using, sender, kwargs)
@@ -113,10 +115,10 @@ class TaskReceiver(DeferredReceiver):
 
     def work_off(self, payload: str) -> None:
         """Call the function for what the payload holds."""
-        message = payloads.decode(self.name, payload)
+        message = payloads.decode(self.name, payload, self.senders)
         loaded = [
             Event(
-                signal=payloads.signal_of(self.name, self.function, self.signals, each.signal),
+                signal=payloads.signal_of(self.name, self.labels, each.signal),
                 sender=each.sender,
                 kwargs=each.kwargs,
                 using=events.wait_alias(self.options.using, each.sender, each.kwargs),
@@ -148,7 +150,7 @@ class TaskReceiver(DeferredReceiver):
 def _coalesced(items: Sequence[Pending]) -> list[Pending]:
     merged = merge([each.change for each in items if each.change is not None])
     return [
-        items[index]._replace(event=payloads.changed(items[index].event, changed))
+        items[index]._replace(event=payloads.with_arguments(items[index].event, changed))
         if changed
         else items[index]
         for index, changed in merged

@@ -157,7 +157,7 @@ def check_using(name: str, using: object) -> None:
 
 
 def check_task(name: str, function: Callable[..., Any], options: TaskOptions) -> None:
-    """Refuse a task that no worker could find, or whose arguments cannot travel."""
+    """Refuse a task that no worker could find."""
     if options.name is not None and not (isinstance(options.name, str) and options.name):
         raise InvalidReceiverError(
             naming.dotted_name(function), f"has name={options.name!r}", "Give it a text as name."

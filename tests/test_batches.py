@@ -366,13 +366,13 @@ class TestBatchTask:
         self, queue: RecordingBackend, settings: Any
     ) -> None:
         """By SIGNALS_PLUS_MAX_PAYLOAD_BYTES."""
-        settings.SIGNALS_PLUS_MAX_PAYLOAD_BYTES = 1000
+        settings.SIGNALS_PLUS_MAX_PAYLOAD_BYTES = 1024
         sent = Signal()
         receiver_task(sent, batch=True)(handle)
 
         with transaction.atomic():
             for n in range(4):
-                sent.send(sender=None, text=f"{n}" * 400)
+                sent.send(sender=None, text=f"{n}" * 450)
         messages = len(queue.sent)
         queue.work()
 

@@ -1,0 +1,58 @@
+"""Why a value cannot be written or read, and where it stands among the arguments."""
+
+from __future__ import annotations
+
+import reprlib
+
+from django.core.exceptions import ValidationError
+
+from .exceptions import PayloadError
+
+# What a constructor, or a field of a model, raises for a value that no sender wrote.
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ValidationError)
+
+# Levels of containers in containers. Far more than data has, and few enough for the stack of a
+# worker that is deep in its own frames.
+MAX_DEPTH = 100
+
+_SHOWN_PARTS = 8
+
+
+class Fault(Exception):  # noqa: N818 - becomes a PayloadError, once the receiver is known
+    """A value that cannot travel. It learns its place on the way up, so that success is cheap."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+        self._path: list[str] = []
+
+    def inside(self, part: str) -> Fault:
+        """Return the fault, one step further from the value."""
+        self._path.append(part)
+        return self
+
+    def error(self, receiver: str) -> PayloadError:
+        """Return what the user gets to see."""
+        parts = self._path[::-1]
+        if len(parts) > _SHOWN_PARTS + 1:
+            parts[_SHOWN_PARTS:] = ["..."]
+        return PayloadError(receiver, "".join(parts) or "the payload", self.problem, self.remedy)
+
+
+def shown(value: object) -> str:
+    """Return the value as a message can show it: of bounded length, whatever its repr does."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # an integer of too many digits
+        return "a value"
+
+
+def key_part(key: object) -> str:
+    """Return how a place below a dictionary's key is written."""
+    return f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{shown(key)}]"
+
+
+def too_deep() -> Fault:
+    """Return what is wrong with a value that goes on for ever, or nearly."""
+    return Fault(f"is nested more than {MAX_DEPTH} levels deep", "It may contain itself.")

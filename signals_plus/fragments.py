@@ -1,0 +1,159 @@
+"""One event as JSON text: ``[signal, sender, {argument: value, ...}]``.
+
+The sender is a model's label or null, or a value with a tag. An ``instance`` that is a row of the
+sender, on the database that ``using`` names, is ``{"$model": pk}``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
+from typing import Any
+from uuid import UUID
+
+from django.apps import AppConfig
+from django.db import models
+
+from . import encoding, labels, payload_types, snapshots
+from .conf import MIN_PAYLOAD_BYTES, settings
+from .encoding import LEAVES, quote, write
+from .exceptions import PayloadError
+from .faults import Fault, shown
+
+Arguments = Mapping[str, Any]
+
+
+def encode_event(
+    receiver: str,
+    *,
+    signal: str,
+    sender: Any,
+    kwargs: Arguments,
+    senders: Sequence[Any] = (),
+) -> str:
+    """Write an event as JSON text, to be put into a payload by ``compose``.
+
+    Args:
+        receiver: Its name, for the error.
+        signal: The signal's label.
+        sender: What sent it.
+        kwargs: The other arguments of the signal.
+        senders: Those the receiver is connected to: one that is no model travels by its name
+            among them.
+
+    Raises:
+        PayloadError: An argument cannot travel, or all of them are too large. The text names the
+            receiver and the argument.
+    """
+    name = "sender"
+    try:
+        written_sender = _write_sender(sender, senders)
+        special = _SPECIAL.get(signal, _NONE)
+        parts = []
+        for name, value in kwargs.items():
+            if name in special:
+                text = special[name](value, kwargs)
+            elif name == "instance" and type(value) is sender:
+                text = _write_own_row(value, kwargs)
+            else:
+                leaf = LEAVES.get(type(value))
+                text = write(value) if leaf is None else leaf(value)
+            parts.append(f"{encode_basestring_ascii(name)}:{text}")
+    except Fault as fault:
+        raise fault.inside(name).error(receiver) from fault.__cause__
+    event = f"[{encode_basestring_ascii(signal)},{written_sender},{{{','.join(parts)}}}]"
+    if len(event) > MIN_PAYLOAD_BYTES:
+        _check_size(receiver, len(event))
+    return event
+
+
+def with_arguments(event: str, arguments: Arguments) -> str:
+    """Return a written event with other values for some of its arguments."""
+    signal, sender, kwargs = json.loads(event)
+    kwargs |= {name: json.loads(write(value)) for name, value in arguments.items()}
+    return json.dumps([signal, sender, kwargs], separators=(",", ":"))
+
+
+def _write_own_row(instance: Any, kwargs: Arguments) -> str:
+    """Write a row of the sender by its key alone, if the rest follows from sender and using."""
+    if isinstance(instance, models.Model):
+        state = instance._state
+        if not state.adding and state.db == kwargs.get("using"):
+            key = instance.pk
+            if type(key) is int or type(key) is str or type(key) is UUID:
+                return f'{{"$model":{encoding.pk(instance, key)}}}'
+    return write(instance)
+
+
+def _write_sender(sender: Any, senders: Sequence[Any]) -> str:
+    if sender is None:
+        return "null"
+    if isinstance(sender, models.base.ModelBase):
+        return _quoted_label(sender)
+    if isinstance(sender, AppConfig):
+        return write(sender)
+    for known, label in zip(senders, labels.sender_labels(senders), strict=True):
+        if known is sender:
+            return encoding.tagged("$sender", label)
+    if isinstance(sender, type) and payload_types.for_class(sender) is not None:
+        return write(sender)
+    raise Fault(
+        f"is {shown(sender)}, which a worker could not name",
+        "Send the signal with a model or None as its sender, or name the sender in sender=.",
+    )
+
+
+@lru_cache(maxsize=1000)
+def _quoted_label(model: type[models.Model]) -> str:
+    return quote(model._meta.label)
+
+
+def _check_size(receiver: str, size: int) -> None:
+    limit = settings.max_payload_bytes
+    if size > limit:
+        raise PayloadError(
+            receiver,
+            "the event",
+            f"takes {size} bytes as JSON, and SIGNALS_PLUS_MAX_PAYLOAD_BYTES allows {limit}",
+            "Send the row, or a key to where the data is, and let the task read it.",
+        )
+
+
+def _write_deleted(instance: Any, kwargs: Arguments) -> str:
+    if not isinstance(instance, models.Model):
+        return write(instance)
+    alias = kwargs.get("using") or instance._state.db or "default"
+    return snapshots.write_row(instance, alias)
+
+
+def _write_origin(origin: Any, kwargs: Arguments) -> str:
+    """Write the model that ``delete()`` was called on: the queryset would be empty by then."""
+    if isinstance(origin, models.QuerySet):
+        return write(origin.model)
+    return write(type(origin) if isinstance(origin, models.Model) else origin)
+
+
+def _write_plan(plan: Any, kwargs: Arguments) -> str:
+    """Write what is migrated by name; a Migration is code."""
+    return write([(step.app_label, step.name, backwards) for step, backwards in plan or ()])
+
+
+def _write_apps(apps: Any, kwargs: Arguments) -> str:
+    return '{"$apps":null}'
+
+
+def _write_nothing(value: Any, kwargs: Arguments) -> str:
+    return "null"
+
+
+_NONE: Mapping[str, Callable[[Any, Arguments], str]] = {}
+_DELETE = {"instance": _write_deleted, "origin": _write_origin}
+_MIGRATE = {"plan": _write_plan, "apps": _write_apps, "stdout": _write_nothing}
+_SPECIAL: Mapping[str, Mapping[str, Callable[[Any, Arguments], str]]] = {
+    "pre_delete": _DELETE,
+    "post_delete": _DELETE,
+    "pre_migrate": _MIGRATE,
+    "post_migrate": _MIGRATE,
+}
