@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from django.core.checks import CheckMessage
+
+from ..exceptions import BackendError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,15 @@ class Task:
     queue_name: str | None = None
     run_after: timedelta | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A payload that the queue did not take, and why."""
+
+    task: Task
+    payload: str
+    error: BackendError
 
 
 class BaseBackend(ABC):
@@ -60,6 +71,20 @@ class BaseBackend(ABC):
         Raises:
             BackendError: The queue did not take it.
         """
+
+    def enqueue_many(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
+        """Hand payloads to the queue in this order, within a bounded time for all of them.
+
+        Return those that the queue did not take, or may not have taken: no ``BackendError`` is
+        raised, and one that is refused does not keep the next from being enqueued.
+        """
+        refused = []
+        for task, payload in messages:
+            try:
+                self.enqueue(task, payload)
+            except BackendError as error:
+                refused.append(Refused(task, payload, error))
+        return refused
 
     def check(self) -> list[CheckMessage]:
         """Return what Django's system checks should say about the queue's configuration."""
