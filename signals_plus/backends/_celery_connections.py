@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import kombu.exceptions
+from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu import Connection, Producer
 
 from ._celery_messages import Message
 
 AT_ONCE: Mapping[str, int] = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
-
-
-class MessageRefusedError(Exception):
-    """The broker answered that it did not take a message."""
 
 
 class Line:
@@ -72,7 +69,7 @@ class ConfirmedLine(Line):
         while self._unanswered:
             self.connection.drain_events()
         if self._refused:
-            raise MessageRefusedError("the broker answered that it did not take the message")
+            raise MessageNacked("the broker answered that it did not take the message")
 
     def _open_channel(self) -> None:
         self._channel = self.connection.channel()
@@ -98,15 +95,15 @@ class ConfirmedLine(Line):
 def transport_errors(app: Celery) -> tuple[type[Exception], ...]:
     """Return what the broker, or the way to it, makes Celery and kombu raise."""
     transport = app.connection_for_write()
-    return (*WRAPPERS, *_connection_errors(transport), *transport.channel_errors)
+    return (*WRAPPERS, *transport.connection_errors, *transport.channel_errors)
 
 
 def is_unreachable(app: Celery, error: BaseException) -> bool:
     """Tell a broker that did not answer from an objection of the broker or the project."""
     transport = app.connection_for_write()
     if isinstance(error, WRAPPERS):  # what Celery and kombu make of most of them
-        return not isinstance(error.__cause__, transport.channel_errors)
-    return isinstance(error, _connection_errors(transport))
+        return not isinstance(error.__cause__, (*transport.channel_errors, *ANSWERS))
+    return isinstance(error, transport.connection_errors) and not isinstance(error, ANSWERS)
 
 
 WRAPPERS: tuple[type[Exception], ...] = (
@@ -115,11 +112,9 @@ WRAPPERS: tuple[type[Exception], ...] = (
     getattr(kombu.exceptions, "BatchPublishError", kombu.exceptions.OperationalError),
 )
 
-
-def _connection_errors(transport: Connection) -> tuple[type[Exception], ...]:
-    # kombu 5.7 counts KeyError among those of Redis, for its event loop. Celery's errors for a
-    # queue or a compression that does not exist are KeyErrors too.
-    return tuple(error for error in transport.connection_errors if error is not KeyError)
+# Not what they are counted among: RabbitMQ answers that it did not take a message, and to kombu
+# 5.7 a KeyError, for instance of a compression that is unknown, is a fault of Redis's connection.
+ANSWERS: tuple[type[Exception], ...] = (MessageNacked, KeyError)
 
 
 def connect(app: Celery, timeout: float) -> Line:

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -33,6 +33,8 @@ from tests.services import (
     each_broker,
     eventually,
     payloads_in,
+    refusing,
+    seconds,
     silent_port,
 )
 from tests.testapp.models import Item
@@ -70,18 +72,6 @@ def gate(request: pytest.FixtureRequest) -> Iterator[Gate]:
     """Stand between the app and the real broker of the parameter ``kind``."""
     with Gate(broker_url(request.getfixturevalue("kind"))) as opened:
         yield opened
-
-
-def refusing() -> AbstractContextManager[int]:
-    return nullcontext(closed_port())
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    start = time.monotonic()
-    work()
-    took = time.monotonic() - start
-    logging.getLogger("tests.faults").info("%.2f s", took)
-    return took
 
 
 @each_broker
