@@ -81,14 +81,14 @@ class TaskReceiver(BaseReceiver):
 
     def deliver(self, items: Sequence[str]) -> None:
         backend = backends[self.options.backend]
-        for payload in items:
-            try:
-                backend.enqueue(self.task, payload)
-            except BackendError as error:
-                logger.error(
-                    "Task %s was not enqueued: %s", self.name, error, extra={"payload": payload}
-                )
-                self._report(type(backend), payload, error)
+        for refused in backend.enqueue_many([(self.task, payload) for payload in items]):
+            logger.error(
+                "Task %s was not enqueued: %s",
+                self.name,
+                refused.error,
+                extra={"payload": refused.payload},
+            )
+            self._report(type(backend), refused.payload, refused.error)
 
     def run(self, payload: str) -> None:
         """Call the function in a worker, with its rows loaded and its lineage restored.
