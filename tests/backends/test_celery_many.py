@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -21,13 +21,10 @@ from signals_plus.registry import registry
 from tests.backends.conftest import MakeApp
 from tests.services import (
     Gate,
-    black_hole,
     broker_url,
     each_broker,
     payloads_in,
-    refusing,
     seconds,
-    silent_port,
     through,
 )
 from tests.testapp.models import Item
@@ -65,14 +62,7 @@ def taken(app: Celery, queue: str | None = None) -> list[Message]:
     return found
 
 
-@pytest.fixture
-def gate(kind: str) -> Iterator[Gate]:
-    """Stand between the app and the real broker of the parameter ``kind``."""
-    with Gate(broker_url(kind)) as opened:
-        yield opened
-
-
-class RaisesLate(Task):
+class Counting(Task):
     """A task class of a project's own, as any that counts or limits what is published."""
 
     seen: list[str] = []  # noqa: RUF012
@@ -184,14 +174,14 @@ class TestMessageThatSomethingElseSees:
 
     def test_is_given_to_an_apply_async_of_the_projects_own(self, make_app: MakeApp) -> None:
         """Of a base class."""
-        app = make_app(task_cls=RaisesLate)
+        app = make_app(task_cls=Counting)
         task = make_task("shop.own_apply_async")
-        RaisesLate.seen.clear()
+        Counting.seen.clear()
         messages = numbered(task, 3)
 
         enqueue(*messages)
 
-        assert RaisesLate.seen == texts(messages)
+        assert Counting.seen == texts(messages)
         assert len(taken(app)) == 3
 
     @pytest.mark.parametrize("pretends", [False, True])
@@ -392,22 +382,17 @@ class TestManyMessages:
         assert took < 10
 
     def test_that_a_broker_never_took_are_all_refused(
-        self, kind: str, make_app: MakeApp, fault: Callable[[], AbstractContextManager[int]]
+        self, kind: str, broken_port: int, make_app: MakeApp
     ) -> None:
         """One that refuses, is silent or drops what it is sent is waited for once."""
-        with fault() as port:
-            make_app(through(URLS[kind], port))
-            messages = numbered(make_task("shop.down"), 10_000)
+        make_app(through(URLS[kind], broken_port))
+        messages = numbered(make_task("shop.down"), 10_000)
 
-            refused: list[Refused] = []
-            took = seconds(lambda: refused.extend(enqueue(*messages)))
+        refused: list[Refused] = []
+        took = seconds(lambda: refused.extend(enqueue(*messages)))
 
         assert [each.payload for each in refused] == texts(messages)
         assert took < 10
-
-    @pytest.fixture(params=[refusing, silent_port, black_hole])
-    def fault(self, request: pytest.FixtureRequest) -> Any:
-        return request.param
 
 
 @pytest.mark.services
