@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -49,6 +50,15 @@ def eventually(condition: Callable[[], Any], *, seconds: float = 30) -> Any:
     return result
 
 
+def seconds(work: Callable[[], Any]) -> float:
+    """Return how long something took, and log it."""
+    start = time.monotonic()
+    work()
+    took = time.monotonic() - start
+    logging.getLogger("tests.faults").info("%.2f s", took)
+    return took
+
+
 def through(url: str, port: int) -> str:
     """Return the URL with the port of something that stands in for the broker."""
     parts = urlsplit(url)
@@ -82,6 +92,11 @@ def closed_port() -> int:
         server.bind(("127.0.0.1", 0))
         port: int = server.getsockname()[1]
         return port
+
+
+def refusing() -> AbstractContextManager[int]:
+    """Return a port on which nothing listens, as the faults below return theirs."""
+    return nullcontext(closed_port())
 
 
 @contextmanager
@@ -125,6 +140,8 @@ class Gate:
         self._thawed = threading.Event()
         self._thawed.set()
         self._stutters = False
+        self._action: Callable[[], Any] | None = None
+        self._left = 0
         self.port = closed_port()
         self.url = through(url, self.port)
         self.accepted = 0
@@ -157,6 +174,21 @@ class Gate:
         """Forward all but the last byte of the broker's next answer, and hang."""
         self._stutters = True
 
+    def when_sent(self, count: int, action: Callable[[], Any]) -> None:
+        """Do something once the clients have sent this many bytes more."""
+        self._action = action
+        self._left = count
+
+    def drop(self) -> None:
+        """Close all connections, and accept new ones. For ``when_sent()``."""
+        self._cut()
+
+    def refuse(self) -> None:
+        """Close all connections and accept no more. For ``when_sent()``."""
+        self._stopping.set()
+        self._server.close()
+        self._cut()
+
     def forget(self) -> None:
         """Drop what the connections of now will say, and forward those to come."""
         self._forgotten.extend(self._pairs)
@@ -183,7 +215,7 @@ class Gate:
             peers = {end: pair[not i] for pair in self._pairs for i, end in enumerate(pair)}
             ready, _, _ = select.select([self._server, *peers], [], [], 0.02)
             for end in ready:
-                if not self._thawed.is_set():
+                if not self._thawed.is_set() or self._stopping.is_set():
                     break
                 if end is self._server:
                     self.accepted += 1
@@ -192,6 +224,12 @@ class Gate:
                 elif any(end in pair for pair in self._pairs):  # not forgotten since
                     self._forward(end, peers[end])
 
+    def _count_down(self, count: int) -> None:
+        self._left -= count
+        if self._action is not None and self._left <= 0:
+            action, self._action = self._action, None
+            action()
+
     def _forward(self, end: socket.socket, peer: socket.socket) -> None:
         try:
             data = end.recv(65536)
@@ -199,6 +237,8 @@ class Gate:
                 data = data[:-1]
                 self._stutters = False
                 self._thawed.clear()
+            if any(end is client for client, _ in self._pairs):
+                self._count_down(len(data))
             peer.sendall(data)
         except OSError:
             data = b""

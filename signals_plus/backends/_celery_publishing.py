@@ -9,11 +9,14 @@ connections of its own:
 - Every wait for the network has a limit, where the transport knows one.
 - RabbitMQ confirms each message, unless ``confirm_publish`` is False in the app's
   ``broker_transport_options``.
-- A connection that has been idle may have been closed, or forgotten by a firewall, since. If the
-  message does not get through it is sent again over a new connection, once. That costs a
-  duplicate where the broker had taken it and only its answer was lost.
+- Of many messages up to a hundred are written together, and then their answers are waited for:
+  a failure of the network concerns no more.
+- A connection that has been idle may have been closed, or forgotten by a firewall, since. What
+  does not get through is sent again over a new connection, once. That costs duplicates, with
+  the same ids, where the broker had taken messages and only its answer was lost.
 - A new connection that fails is not tried again, and a connection that failed is dropped without
   the goodbye that its broker would have to answer.
+- What a broker that answers objects to is sent again one by one, so that it is known which.
 - After a failure one thread at a time may try again, and not before ``timeout`` seconds: a
   thousand events of one transaction wait once, and so do the threads of a server.
 """
@@ -23,15 +26,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from celery import Celery
-from celery import Task as CeleryTask
-from kombu import Connection, Producer
-from kombu.exceptions import OperationalError
 
-AT_ONCE: Mapping[str, int] = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
+from ._celery_connections import Line, connect, is_unreachable, transport_errors
+from ._celery_messages import Message, Published, Recorder, Template, is_copyable
+
+# What one failure of the network concerns, and what is held in memory: messages, characters.
+MAX_TOGETHER = 100
+MAX_TEXT_TOGETHER = 1_000_000
 
 
 class BrokerNotAskedError(Exception):
@@ -45,34 +49,64 @@ class Publisher:
     """
 
     def __init__(self, app: Celery, timeout: float) -> None:
-        self._app = app
+        self.app = app
         self._timeout = timeout
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[Line] = deque()
         self._turn = threading.Lock()
         self._ask_again_at: float | None = None
 
-    def publish(self, task: CeleryTask, payload: str, options: Mapping[str, Any]) -> None:
-        """Raise whatever the transport raises if the broker did not take the message."""
-        self._take_turn()
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Mark each message as taken, or give it the error of the transport."""
+        call = _Call(self)
         try:
-            self._publish(task, payload, options)
-        except BaseException as error:
-            failed = self._is_unreachable(error)
+            call.publish(messages)
+        finally:
+            call.end()
+
+    def attempt(self, send: Callable[[], None]) -> Exception | None:
+        """Return what sending raised, or that it is too early to try."""
+        try:
+            self._take_turn()
+        except BrokerNotAskedError as error:
+            return error
+        failed = False
+        try:
+            send()
+        except Exception as error:  # noqa: BLE001 - each transport has errors of its own
+            failed = self.is_failure(error)
+            return error
+        finally:
             self._ask_again_at = time.monotonic() + self._timeout if failed else None
-            raise
-        self._ask_again_at = None
+        return None
+
+    def is_failure(self, error: Exception) -> bool:
+        """Tell a broker that does not answer from one that objects."""
+        return isinstance(error, BrokerNotAskedError) or is_unreachable(self.app, error)
+
+    def take_idle(self) -> Line | None:
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            return None
+        if line.is_open:
+            return line
+        line.drop()
+        return None
+
+    def connect(self) -> Line:
+        return connect(self.app, self._timeout)
+
+    def keep(self, line: Line) -> None:
+        """Keep a line for the next call, or close it."""
+        if len(self._idle) < (self.app.conf.broker_pool_limit or 0):
+            self._idle.append(line)
+        else:
+            line.close()
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
         while self._idle:
-            self._idle.pop().collect()
-
-    def _is_unreachable(self, error: BaseException) -> bool:
-        """Tell a broker that did not answer from an objection of the broker or the project."""
-        transport = self._app.connection_for_write()
-        if isinstance(error, OperationalError):  # what Celery makes of most of them
-            return not isinstance(error.__cause__, transport.channel_errors)
-        return isinstance(error, transport.connection_errors)
+            self._idle.pop().drop()
 
     def _take_turn(self) -> None:
         if self._ask_again_at is None:
@@ -87,75 +121,100 @@ class Publisher:
             # The others go on without it until this attempt has ended, however it ends.
             self._ask_again_at = now + 10 * self._timeout
 
-    def _publish(self, task: CeleryTask, payload: str, options: Mapping[str, Any]) -> None:
-        connection = self._take_idle()
-        if connection is not None:
+
+class _Call:
+    """One call of ``Publisher.publish()``, which goes over one connection, or a second one."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._line: Line | None = None
+        self._is_new = False
+        self._templates: dict[str, Template] = {}
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        together: list[Message] = []
+        text = 0
+        for message in messages:
+            message.template = self._templates.get(message.target.task.name)
+            text += len(message.payload)
+            is_last = message.template is None or text > MAX_TEXT_TOGETHER
+            if together and (is_last or len(together) == MAX_TOGETHER):
+                self._publish_together(together)
+                together, text = [], len(message.payload)
+            if message.template is None:
+                self._publish_first(message, is_only=len(messages) == 1)
+            else:
+                together.append(message)
+        if together:
+            self._publish_together(together)
+
+    def end(self) -> None:
+        if self._line is not None:
+            self._publisher.keep(self._line)
+            self._line = None
+
+    def _publish_first(self, message: Message, *, is_only: bool) -> None:
+        """Publish what Celery makes, and keep it as a template for those that follow."""
+        published = self._publish_alone(message)
+        task = message.target.celery_task
+        if not is_only and message.is_taken and is_copyable(task):
+            template = Template.of(message, published)
+            if template is not None:
+                self._templates[task.name] = template
+
+    def _publish_alone(self, message: Message) -> list[Published]:
+        published: list[Published] = []
+
+        def send(line: Line) -> None:
+            published.clear()
             try:
-                self._send(connection, task, payload, options)
-            except OperationalError:
-                self.close()  # the others have waited as long
+                message.publish(Recorder(line.connection, published))
+            except Exception as error:
+                if published:
+                    raise
+                message.error = error  # Celery could not make it: the broker was not asked
+            else:
+                message.is_taken = True
+
+        error = self._publisher.attempt(lambda: self._send(send))
+        message.error = error or message.error
+        return published
+
+    def _publish_together(self, messages: list[Message]) -> None:
+        def send(line: Line) -> None:
+            line.send([message for message in messages if not message.is_taken])
+
+        error = self._publisher.attempt(lambda: self._send(send, objections=False))
+        for message in messages:
+            if message.is_taken:
+                continue
+            if error is None or self._publisher.is_failure(error):
+                message.error = error
+            else:
+                self._publish_alone(message)
+
+    def _send(self, send: Callable[[Line], None], *, objections: bool = True) -> None:
+        """Send over an idle connection, and once more over a new one if that turns out dead."""
+        if self._line is None:
+            self._line = self._publisher.take_idle()
+            self._is_new = False
+        if self._line is not None:
+            try:
+                self._over(self._line, send)
+            except transport_errors(self._publisher.app) as error:
+                self._publisher.close()  # the others have waited as long
+                if self._is_new or not (objections or self._publisher.is_failure(error)):
+                    raise
             else:
                 return
-        self._send(self._connect(), task, payload, options)
+        self._line = self._publisher.connect()
+        self._is_new = True
+        self._over(self._line, send)
 
-    def _take_idle(self) -> Connection | None:
+    def _over(self, line: Line, send: Callable[[Line], None]) -> None:
         try:
-            connection = self._idle.pop()
-        except IndexError:
-            return None
-        if connection.connected:
-            return connection
-        connection.collect()
-        return None
-
-    def _send(
-        self, connection: Connection, task: CeleryTask, payload: str, options: Mapping[str, Any]
-    ) -> None:
-        try:
-            task.apply_async((payload,), producer=Producer(connection), retry=False, **options)
+            send(line)
         except BaseException:
-            connection.collect()
+            self._line = None
+            line.drop()
             raise
-        if len(self._idle) < (self._app.conf.broker_pool_limit or 0):
-            self._idle.append(connection)
-        else:
-            connection.release()
-
-    def _connect(self) -> Connection:
-        connection = _bounded_connection(self._app, self._timeout)
-        # Each broker of a failover list is tried once. Sentinels are asked one after the other by
-        # the transport itself.
-        brokers = 1 if connection.transport_cls == "sentinel" else max(1, len(connection.alt))
-        try:
-            connection.ensure_connection(max_retries=brokers - 1, **AT_ONCE)
-            if connection.transport.driver_name == "py-amqp":
-                # Not the transport's read_timeout: a frame that never ends is read for ever.
-                connection.connection.sock.settimeout(self._timeout)
-        except BaseException:
-            connection.collect()
-            raise
-        return connection
-
-
-def _bounded_connection(app: Celery, timeout: float) -> Connection:
-    """Return a connection, not yet made, with a limit on each step."""
-    own: dict[str, Any] = {"max_retries": 0, **AT_ONCE}
-    given = app.conf.broker_transport_options
-    driver = app.connection_for_write().get_transport_cls().driver_type
-    if driver == "redis":
-        limits = {"socket_connect_timeout": timeout, "socket_timeout": timeout}
-        own |= {**limits, "retry_on_timeout": False}
-        # For the connections to Sentinels redis-py has retries of its own, with growing pauses.
-        own["sentinel_kwargs"] = {
-            **(given.get("sentinel_kwargs") or {}), **limits, "retry": _no_retry(),
-        }  # fmt: skip
-    elif driver == "amqp":
-        own["confirm_publish"] = given.get("confirm_publish", True)
-    return app.connection_for_write(connect_timeout=timeout, transport_options=own)
-
-
-def _no_retry() -> Any:
-    from redis.backoff import NoBackoff  # noqa: PLC0415 - not installed for other brokers
-    from redis.retry import Retry  # noqa: PLC0415
-
-    return Retry(NoBackoff(), 0)

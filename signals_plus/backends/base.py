@@ -57,7 +57,9 @@ class BaseBackend(ABC):
         """
 
     def validate_task(self, task: Task) -> None:
-        """Raise what would keep a task from being enqueued. Called inside the transaction.
+        """Raise what would keep a task from being enqueued, and register it if nobody has.
+
+        Called for each event, inside its transaction: asked again it must cost next to nothing.
 
         Raises:
             InvalidReceiverError: The queue cannot do what the receiver asks for.

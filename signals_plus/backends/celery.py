@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from keyword import iskeyword
 from typing import Any
 
@@ -14,8 +14,9 @@ from django.core.checks import CheckMessage
 
 from ..exceptions import BackendError, InvalidReceiverError, SettingsError
 from . import _celery_checks, _celery_options
+from ._celery_messages import Message, Target
 from ._celery_publishing import Publisher
-from .base import BaseBackend, Task
+from .base import BaseBackend, Refused, Task
 
 # The receiver that a name stands for now. Celery's own registry is per process too, and keeps the
 # first function that it is given for a name: that one looks here for what to run.
@@ -45,6 +46,7 @@ class CeleryBackend(BaseBackend):
             )
         # By process too: a connection must not be shared with a forked child.
         self._publishers: dict[tuple[int, Celery], Publisher] = {}
+        self._validated: dict[str, Task] = {}
 
     def register(self, task: Task) -> None:
         known = _newest.get(task.name)
@@ -65,21 +67,40 @@ class CeleryBackend(BaseBackend):
         _newest[task.name] = task
 
     def validate_task(self, task: Task) -> None:
-        self.register(task)
-        _refuse_foreign_task(task)
+        if self._validated.get(task.name) is not task:
+            self.register(task)
+            _refuse_foreign_task(task)
+            self._validated[task.name] = task
 
     def enqueue(self, task: Task, payload: str) -> None:
-        options = _celery_options.for_publishing(task)
         if current_app.conf.task_always_eager:
-            # Outside of the try: with task_eager_propagates the receiver's own errors come here.
+            # With task_eager_propagates the receiver's own errors come from here.
+            options = _celery_options.for_publishing(task)
             current_app.tasks[task.name].apply_async((payload,), **options)
             return
-        try:
-            self.register(task)
-            celery_task = current_app.tasks[task.name]
-            self._publisher(celery_task.app).publish(celery_task, payload, options)
-        except Exception as error:  # each transport has errors of its own
-            raise BackendError(self.alias, f"could not publish: {error!r}") from error
+        for refused in self.enqueue_many([(task, payload)]):
+            raise refused.error
+
+    def enqueue_many(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
+        if current_app.conf.task_always_eager:
+            return super().enqueue_many(messages)
+        refused, outgoing = [], []
+        targets = {
+            name: self._target(task) for name, task in {t.name: t for t, _ in messages}.items()
+        }
+        for task, payload in messages:
+            target = targets[task.name]
+            if isinstance(target, Target):
+                outgoing.append(Message(target, payload))
+            else:
+                refused.append(self._refused(task, payload, target))
+        if outgoing:
+            self._publisher(outgoing[0].target.celery_task.app).publish(outgoing)
+        return refused + [
+            self._refused(message.target.task, message.payload, message.error)
+            for message in outgoing
+            if message.error is not None
+        ]
 
     def check(self) -> list[CheckMessage]:
         return _celery_checks.check_app(_app())
@@ -89,6 +110,20 @@ class CeleryBackend(BaseBackend):
             if pid == os.getpid():
                 publisher.close()
         self._publishers.clear()
+
+    def _target(self, task: Task) -> Target | Exception:
+        try:
+            self.register(task)
+            _refuse_foreign_task(task)
+            options = _celery_options.for_publishing(task)
+            return Target(task, current_app.tasks[task.name], options)
+        except Exception as error:  # noqa: BLE001 - the app's own, which may be made only now
+            return error
+
+    def _refused(self, task: Task, payload: str, cause: Exception) -> Refused:
+        error = BackendError(self.alias, f"could not publish: {cause!r}")
+        error.__cause__ = cause
+        return Refused(task, payload, error)
 
     def _publisher(self, app: Celery) -> Publisher:
         key = (os.getpid(), app)

@@ -10,6 +10,7 @@ import pytest
 from celery import Celery, _state
 
 from signals_plus.backends.handler import backends
+from tests.services import Gate, black_hole, broker_url, refusing, silent_port
 
 MakeApp = Callable[..., Celery]
 
@@ -34,3 +35,17 @@ def make_app() -> Iterator[MakeApp]:
     for app in made:
         app.close()
     _state._tls.current_app, _state.default_app = before
+
+
+@pytest.fixture(params=[refusing, silent_port, black_hole])
+def broken_port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Stand for a broker that refuses, is silent, or drops what it is sent."""
+    with request.param() as port:
+        yield port
+
+
+@pytest.fixture
+def gate(request: pytest.FixtureRequest) -> Iterator[Gate]:
+    """Stand between the app and the real broker of the parameter ``kind``."""
+    with Gate(broker_url(request.getfixturevalue("kind"))) as opened:
+        yield opened

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -27,12 +27,13 @@ from signals_plus.signals import enqueue_failed
 from tests.backends.conftest import MakeApp
 from tests.services import (
     Gate,
-    black_hole,
     broker_url,
     closed_port,
     each_broker,
     eventually,
     payloads_in,
+    refusing,
+    seconds,
     silent_port,
 )
 from tests.testapp.models import Item
@@ -66,50 +67,36 @@ def failures() -> Iterator[list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def gate(request: pytest.FixtureRequest) -> Iterator[Gate]:
-    """Stand between the app and the real broker of the parameter ``kind``."""
-    with Gate(broker_url(request.getfixturevalue("kind"))) as opened:
-        yield opened
-
-
-def refusing() -> AbstractContextManager[int]:
-    return nullcontext(closed_port())
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    start = time.monotonic()
-    work()
-    took = time.monotonic() - start
-    logging.getLogger("tests.faults").info("%.2f s", took)
-    return took
+def arrived(kind: str, gate: Gate, make_app: MakeApp) -> Callable[[], list[str]]:
+    """Publish the events of Item through the gate; return what says which have arrived."""
+    app = make_app(gate.url)
+    receiver_task(post_save, sender=Item)(score)
+    return lambda: payloads_in(broker_url(kind), app.conf.task_default_queue)
 
 
 @each_broker
 class TestBrokerThatIsNotThere:
-    @pytest.mark.parametrize("fault", [refusing, silent_port, black_hole])
     def test_costs_the_request_a_moment(
         self,
         kind: str,
-        fault: Callable[[], AbstractContextManager[int]],
+        broken_port: int,
         make_app: MakeApp,
         failures: list[dict[str, Any]],
     ) -> None:
         """The row is committed, the block goes on, and the failure is sent."""
         receiver_task(post_save, sender=Item)(score)
-        with fault() as port:
-            make_app(URLS[kind].format(port=port))
+        make_app(URLS[kind].format(port=broken_port))
 
-            took = seconds(lambda: Item.objects.create(name="a"))
+        took = seconds(lambda: Item.objects.create(name="a"))
 
         assert Item.objects.count() == 1
         assert len(failures) == 1
         assert took < 10
 
-    @pytest.mark.parametrize("fault", [refusing, silent_port, black_hole])
     def test_is_waited_for_once_by_many_events(
         self,
         kind: str,
-        fault: Callable[[], AbstractContextManager[int]],
+        broken_port: int,
         make_app: MakeApp,
         failures: list[dict[str, Any]],
     ) -> None:
@@ -126,9 +113,8 @@ class TestBrokerThatIsNotThere:
                         update_fields=None,
                     )  # fmt: skip
 
-        with fault() as port:
-            make_app(URLS[kind].format(port=port))
-            took = seconds(save_often)
+        make_app(URLS[kind].format(port=broken_port))
+        took = seconds(save_often)
 
         assert len(failures) == 1000
         assert took < 30
@@ -162,20 +148,18 @@ class TestBrokerThatIsNotThere:
 
 
 class TestSentinelsThatAreNotThere:
-    @pytest.mark.parametrize("fault", [refusing, silent_port, black_hole])
     def test_cost_the_request_a_moment_each(
         self,
-        fault: Callable[[], AbstractContextManager[int]],
+        broken_port: int,
         make_app: MakeApp,
         failures: list[dict[str, Any]],
     ) -> None:
         """redis-py asks a Sentinel four times, with pauses, unless it is told not to."""
         receiver_task(post_save, sender=Item)(score)
-        with fault() as port:
-            url = f"sentinel://127.0.0.1:{port}"
-            make_app(f"{url};{url}", broker_transport_options={"master_name": "main"})
+        url = f"sentinel://127.0.0.1:{broken_port}"
+        make_app(f"{url};{url}", broker_transport_options={"master_name": "main"})
 
-            took = seconds(lambda: Item.objects.create(name="a"))
+        took = seconds(lambda: Item.objects.create(name="a"))
 
         assert len(failures) == 1
         assert took < 6
@@ -237,11 +221,13 @@ class TestFailure:
 @pytest.mark.services
 class TestBrokerThatIsBack:
     def test_gets_the_next_event(
-        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+        self,
+        kind: str,
+        gate: Gate,
+        arrived: Callable[[], list[str]],
+        failures: list[dict[str, Any]],
     ) -> None:
         """Nothing has to be restarted."""
-        app = make_app(gate.url)
-        receiver_task(post_save, sender=Item)(score)
         gate.close()
         Item.objects.create(name="lost")
         gate.open()
@@ -252,14 +238,16 @@ class TestBrokerThatIsBack:
             return not failures
 
         assert eventually(published)
-        assert len(payloads_in(broker_url(kind), app.conf.task_default_queue)) == 1
+        assert len(arrived()) == 1
 
     def test_gets_the_event_after_it_closed_an_idle_connection(
-        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+        self,
+        kind: str,
+        gate: Gate,
+        arrived: Callable[[], list[str]],
+        failures: list[dict[str, Any]],
     ) -> None:
         """A connection that was closed while nobody used it loses no event."""
-        app = make_app(gate.url)
-        receiver_task(post_save, sender=Item)(score)
         Item.objects.create(name="before")
         gate.cut()
 
@@ -267,14 +255,16 @@ class TestBrokerThatIsBack:
 
         assert failures == []
         assert gate.accepted > 1
-        assert len(payloads_in(broker_url(kind), app.conf.task_default_queue)) == 2
+        assert len(arrived()) == 2
 
     def test_gets_the_event_after_a_firewall_forgot_an_idle_connection(
-        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+        self,
+        kind: str,
+        gate: Gate,
+        arrived: Callable[[], list[str]],
+        failures: list[dict[str, Any]],
     ) -> None:
         """A connection that leads nowhere is found out in time, and another one made."""
-        app = make_app(gate.url)
-        receiver_task(post_save, sender=Item)(score)
         Item.objects.create(name="before")
         gate.forget()
 
@@ -282,14 +272,16 @@ class TestBrokerThatIsBack:
 
         assert failures == []
         assert took < 10
-        assert len(payloads_in(broker_url(kind), app.conf.task_default_queue)) == 2
+        assert len(arrived()) == 2
 
     def test_that_hangs_between_two_events(
-        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+        self,
+        kind: str,
+        gate: Gate,
+        arrived: Callable[[], list[str]],
+        failures: list[dict[str, Any]],
     ) -> None:
         """A connection in use that falls silent costs a moment too."""
-        app = make_app(gate.url)
-        receiver_task(post_save, sender=Item)(score)
         Item.objects.create(name="before")
         gate.freeze()
 
@@ -298,14 +290,16 @@ class TestBrokerThatIsBack:
         assert len(failures) == 1
         assert took < 10
         gate.close()
-        payloads_in(broker_url(kind), app.conf.task_default_queue)
+        arrived()
 
     def test_that_hangs_in_the_middle_of_an_answer(
-        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+        self,
+        kind: str,
+        gate: Gate,
+        arrived: Callable[[], list[str]],
+        failures: list[dict[str, Any]],
     ) -> None:
         """A part of an answer is no reason to wait for the rest without a limit."""
-        app = make_app(gate.url)
-        receiver_task(post_save, sender=Item)(score)
         Item.objects.create(name="before")
         gate.stutter()
 
@@ -314,14 +308,16 @@ class TestBrokerThatIsBack:
         assert len(failures) == 1
         assert took < 10
         gate.close()
-        payloads_in(broker_url(kind), app.conf.task_default_queue)
+        arrived()
 
     def test_is_used_by_many_threads(
-        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+        self,
+        kind: str,
+        gate: Gate,
+        arrived: Callable[[], list[str]],
+        failures: list[dict[str, Any]],
     ) -> None:
         """Each message once, and no connection by two threads at a time."""
-        app = make_app(gate.url)
-        receiver_task(post_save, sender=Item)(score)
         task = registry[f"{__name__}.score"].task
         backend = backends["default"]
 
@@ -335,14 +331,14 @@ class TestBrokerThatIsBack:
         for thread in threads:
             thread.join()
 
-        sent = payloads_in(broker_url(kind), app.conf.task_default_queue)
+        sent = arrived()
         assert sorted(sent) == sorted(f"{name}{n}" for name in "abcdefgh" for n in range(25))
         assert gate.accepted <= 2 * 8  # kombu makes two for Redis
 
-    def test_keeps_its_connections(self, kind: str, gate: Gate, make_app: MakeApp) -> None:
+    def test_keeps_its_connections(
+        self, kind: str, gate: Gate, arrived: Callable[[], list[str]]
+    ) -> None:
         """Ten events go through one connection."""
-        app = make_app(gate.url)
-        receiver_task(post_save, sender=Item)(score)
 
         Item.objects.create(name="a")
         made = gate.accepted  # kombu makes two for Redis
@@ -350,14 +346,16 @@ class TestBrokerThatIsBack:
             Item.objects.create(name=name)
 
         assert gate.accepted == made
-        assert len(payloads_in(broker_url(kind), app.conf.task_default_queue)) == 10
+        assert len(arrived()) == 10
 
     def test_gets_a_connection_of_its_own_from_a_forked_child(
-        self, kind: str, gate: Gate, make_app: MakeApp, failures: list[dict[str, Any]]
+        self,
+        kind: str,
+        gate: Gate,
+        arrived: Callable[[], list[str]],
+        failures: list[dict[str, Any]],
     ) -> None:
         """Parent and child do not talk into each other's connection."""
-        app = make_app(gate.url)
-        receiver_task(post_save, sender=Item)(score)
         task = registry[f"{__name__}.score"].task
         backends["default"].enqueue(task, "parent")
         made = gate.accepted
@@ -374,7 +372,7 @@ class TestBrokerThatIsBack:
 
         assert status == 0
         assert gate.accepted == 2 * made
-        sent = payloads_in(broker_url(kind), app.conf.task_default_queue)
+        sent = arrived()
         assert sorted(sent) == ["child", "parent", "parent again"]
 
 

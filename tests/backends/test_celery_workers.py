@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -54,7 +55,12 @@ class Project:
                 env=self.environment, cwd=self.folder, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-        eventually(lambda: " ready." in self.said(), seconds=60)
+        eventually(self.is_ready, seconds=60)
+
+    def is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            pytest.fail(f"the worker ended with {self.process.returncode}:\n{self.said()}")
+        return " ready." in self.said()
 
     def stop(self) -> None:
         """End the worker, and take the queue out of the broker."""
@@ -68,6 +74,12 @@ class Project:
 
     def said(self) -> str:
         return self.log.read_text()
+
+    def ids(self, receiver: str) -> list[str]:
+        """Return the ids of the tasks that the worker says it has received."""
+        return re.findall(
+            rf"Task tests\.worker_project\.receivers\.{receiver}\[(.*?)\] received", self.said()
+        )
 
     def send(self, *scenarios: str) -> None:
         """Let a process of its own save what the scenarios save."""
@@ -193,6 +205,18 @@ class TestWorker:
 
         assert project.runs("see_nothing") == []
         assert "tests.worker_project.receivers.see_nothing skipped" in project.said()
+
+    def test_runs_each_of_many_events_once(self, kind: str, project: Project) -> None:
+        """Those of one transaction, which are copies of the first message."""
+        before = len(project.runs("mark"))
+
+        project.send("many")
+
+        eventually(lambda: len(project.runs("mark")) >= before + 300, seconds=60)
+        project.work_off()
+        # And the markers of work_off().
+        assert len(project.runs("mark")) - before - 300 in {1, 2, 3}
+        assert len(set(project.ids("mark"))) == len(project.ids("mark"))
 
     def test_retries_as_celery_was_told(self, kind: str, project: Project) -> None:
         """autoretry_for and its companions are Celery's own."""

@@ -43,6 +43,14 @@ def rolled_back() -> None:
         transaction.set_rollback(True)
 
 
+def many() -> None:
+    from .models import Marker
+
+    with transaction.atomic():
+        for _ in range(300):
+            Marker.objects.create()
+
+
 def gone() -> None:
     from .models import Gone
 
@@ -66,7 +74,7 @@ def described() -> None:
 
 
 SCENARIOS: Mapping[str, Callable[[], None]] = {
-    each.__name__: each for each in (migrate, pair, pair_again, rolled_back, gone, described)
+    each.__name__: each for each in (migrate, pair, pair_again, rolled_back, many, gone, described)
 }
 
 if __name__ == "__main__":
