@@ -1,7 +1,7 @@
 """The lineage of events as JSON, and back.
 
-A step is ``[receiver, row or null]``, or ``[receiver, null, [[receiver, row], ...]]`` where it stands
-for the many rows of a batch.
+A step is ``[receiver, row or null]``, or ``[receiver, null, [[receiver, row], ...]]`` where it
+stands for the many rows of a batch.
 """
 
 from __future__ import annotations

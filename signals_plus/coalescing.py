@@ -65,9 +65,7 @@ def merge(changes: Sequence[Change]) -> list[Merged]:
             rows[key].add(index, change)
         else:
             rows[key] = _Net(index, change)
-    return [
-        Merged(net.index, net.changed()) for net in rows.values() if net.existed or net.exists
-    ]
+    return [Merged(net.index, net.changed()) for net in rows.values() if net.existed or net.exists]
 
 
 class _Net:

@@ -150,8 +150,9 @@ def _joinable(connection: BaseDatabaseWrapper) -> Token | None:
     savepoints, token, _ = entries[-1]
     if type(token) is not Token or savepoints != set(connection.savepoint_ids):
         return None
-    if any(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
-        return None
+    for block in connection.atomic_blocks:
+        if block._from_testcase:
+            return None
     return token
 
 

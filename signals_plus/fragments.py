@@ -1,7 +1,8 @@
-"""One event as JSON text: ``[signal, sender, {argument: value, ...}]``.
+"""Events as JSON text: ``[signal, sender, {argument: value, ...}]`` each.
 
 The sender is a model's label or null, or a value with a tag. An ``instance`` that is a row of the
-sender, on the database that ``using`` names, is ``{"$model": pk}``.
+sender, on the database that ``using`` names, is ``{"$model": pk}``, or ``{"$models": [pk, ...]}``
+in an event that stands for several.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ from django.db import models
 
 from . import encoding, labels, payload_types, snapshots
 from .conf import MIN_PAYLOAD_BYTES, settings
-from .encoding import LEAVES, quote, write
+from .encoding import quote, write
 from .exceptions import PayloadError
 from .faults import Fault, shown
+from .shapes import MAX_TEXT, Fragment, KnownShapes, Shape
 
 Arguments = Mapping[str, Any]
+
+# Where the key goes: no JSON text has this character.
+_PLACE = "\0"
+
+_known_shapes = KnownShapes()
 
 
 def encode_event(
@@ -32,7 +39,7 @@ def encode_event(
     sender: Any,
     kwargs: Arguments,
     senders: Sequence[Any] = (),
-) -> str:
+) -> Fragment:
     """Write an event as JSON text, to be put into a payload by ``compose``.
 
     Args:
@@ -47,44 +54,68 @@ def encode_event(
         PayloadError: An argument cannot travel, or all of them are too large. The text names the
             receiver and the argument.
     """
-    name = "sender"
+    about = (signal, sender)
+    key = _own_key(signal, sender, kwargs)
+    if key is None:
+        return Fragment(_written(receiver, about, kwargs, senders), None)
+    shape = _known_shapes.get(about, kwargs)
+    if shape is None:
+        shape = _written(receiver, about, kwargs, senders, has_key=True)
+        _known_shapes.add(about, kwargs, shape)
+    return Fragment(shape, key)
+
+
+def _written(
+    receiver: str,
+    about: tuple[str, Any],
+    kwargs: Arguments,
+    senders: Sequence[Any],
+    *,
+    has_key: bool = False,
+) -> Shape:
+    signal, sender = about
+    special = _SPECIAL.get(signal, _NONE)
+    name, parts = "sender", []
     try:
         written_sender = _write_sender(sender, senders)
-        special = _SPECIAL.get(signal, _NONE)
-        parts = []
         for name, value in kwargs.items():
-            if name in special:
+            if has_key and name == "instance":
+                text = _PLACE
+            elif name in special:
                 text = special[name](value, kwargs)
-            elif name == "instance" and type(value) is sender:
-                text = _write_own_row(value, kwargs)
             else:
-                leaf = LEAVES.get(type(value))
-                text = write(value) if leaf is None else leaf(value)
+                text = write(value)
             parts.append(f"{encode_basestring_ascii(name)}:{text}")
     except Fault as fault:
         raise fault.inside(name).error(receiver) from fault.__cause__
     event = f"[{encode_basestring_ascii(signal)},{written_sender},{{{','.join(parts)}}}]"
     if len(event) > MIN_PAYLOAD_BYTES:
         _check_size(receiver, len(event))
-    return event
+    head, _, tail = event.partition(_PLACE)
+    return Shape(head, tail)
 
 
-def with_arguments(event: str, arguments: Arguments) -> str:
+def with_arguments(event: Fragment, arguments: Arguments) -> Fragment:
     """Return a written event with other values for some of its arguments."""
-    signal, sender, kwargs = json.loads(event)
+    signal, sender, kwargs = json.loads(event.text)
     kwargs |= {name: json.loads(write(value)) for name, value in arguments.items()}
-    return json.dumps([signal, sender, kwargs], separators=(",", ":"))
+    return Fragment(Shape(json.dumps([signal, sender, kwargs], separators=(",", ":")), ""), None)
 
 
-def _write_own_row(instance: Any, kwargs: Arguments) -> str:
-    """Write a row of the sender by its key alone, if the rest follows from sender and using."""
-    if isinstance(instance, models.Model):
-        state = instance._state
-        if not state.adding and state.db == kwargs.get("using"):
-            key = instance.pk
-            if type(key) is int or type(key) is str or type(key) is UUID:
-                return f'{{"$model":{encoding.pk(instance, key)}}}'
-    return write(instance)
+def _own_key(signal: str, sender: Any, kwargs: Arguments) -> str | None:
+    """Return the key of a row of the sender, if all else follows from sender and using."""
+    instance = kwargs.get("instance")
+    if type(instance) is not sender or not isinstance(instance, models.Model):
+        return None
+    state = instance._state
+    if state.adding or state.db != kwargs.get("using") or signal in _DELETIONS:
+        return None
+    key = instance.pk
+    if type(key) is int:
+        return write(key)
+    if (type(key) is str and len(key) <= MAX_TEXT) or type(key) is UUID:
+        return encoding.pk(instance, key)
+    return None
 
 
 def _write_sender(sender: Any, senders: Sequence[Any]) -> str:
@@ -148,6 +179,7 @@ def _write_nothing(value: Any, kwargs: Arguments) -> str:
     return "null"
 
 
+_DELETIONS = frozenset({"pre_delete", "post_delete"})
 _NONE: Mapping[str, Callable[[Any, Arguments], str]] = {}
 _DELETE = {"instance": _write_deleted, "origin": _write_origin}
 _MIGRATE = {"plan": _write_plan, "apps": _write_apps, "stdout": _write_nothing}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Any, NoReturn
@@ -23,9 +23,11 @@ from .fragments import encode_event, with_arguments
 from .labels import signal_labels, signal_of
 from .lineage import Chain
 from .rows import RowGone, Rows
+from .shapes import Fragment, joined
 
 __all__ = [
     "EncodedEvent",
+    "Fragment",
     "LoadedEvent",
     "Message",
     "compose",
@@ -73,11 +75,11 @@ class Message:
     chain: Chain
 
 
-def compose(receiver: str, events: Sequence[str], chain: Chain) -> str:
+def compose(receiver: str, events: Iterable[Fragment], chain: Chain) -> str:
     """Put events that are written already into the payload of one message. It cannot fail."""
     return (
         f'{{"v":{VERSION},"receiver":{encode_basestring_ascii(receiver)},'
-        f'"lineage":{chains.encode(chain)},"events":[{",".join(events)}]}}'
+        f'"lineage":{chains.encode(chain)},"events":[{joined(events)}]}}'
     )
 
 
@@ -198,22 +200,35 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _events(data: Mapping[str, Any], senders: Sequence[Any]) -> Iterator[EncodedEvent]:
     if data["v"] == 1:
-        yield _event((data["signal"], data["sender"], data["kwargs"]), senders)
+        yield from _expanded((data["signal"], data["sender"], data["kwargs"]), senders)
     else:
         if not isinstance(data["events"], list) or not data["events"]:
             raise ValueError("events")
         for event in data["events"]:
-            yield _event(event, senders)
+            yield from _expanded(event, senders)
 
 
-def _event(event: Any, senders: Sequence[Any]) -> EncodedEvent:
+def _expanded(event: Any, senders: Sequence[Any]) -> Iterator[EncodedEvent]:
+    """Yield the events that were written as one, references to rows of the sender written out."""
     signal, sender, kwargs = event
     if not isinstance(signal, str) or not isinstance(kwargs, dict):
         raise ValueError("event")
     if "signal" in kwargs or "sender" in kwargs:
         raise ValueError("kwargs")
-    instance = kwargs.get("instance")
-    if type(instance) is dict and type(instance.get("$model")) in (int, str):
-        # Short for a row of the sender: the only place where what is around a value counts.
-        kwargs["instance"] = {"$model": [sender, kwargs.get("using"), instance["$model"]]}
-    return EncodedEvent(signal, read_sender(sender, senders), kwargs)
+    loaded_sender, using = read_sender(sender, senders), kwargs.get("using")
+    keys = _own_keys(kwargs.get("instance"))
+    if keys is None:
+        yield EncodedEvent(signal, loaded_sender, kwargs)
+    else:
+        for key in keys:
+            instance = {"$model": [sender, using, key]}
+            yield EncodedEvent(signal, loaded_sender, {**kwargs, "instance": instance})
+
+
+def _own_keys(instance: Any) -> list[Any] | None:
+    if type(instance) is dict and len(instance) == 1:
+        if type(keys := instance.get("$models")) is list:
+            return keys
+        if type(key := instance.get("$model")) in (int, str):
+            return [key]
+    return None

@@ -24,7 +24,7 @@ from .registry import registry
 class Pending(NamedTuple):
     """What is kept of an event until its transaction has committed: text, and no instance."""
 
-    event: str
+    event: payloads.Fragment
     chain: lineage.Chain
     change: Change | None
 
@@ -91,18 +91,10 @@ class TaskReceiver(DeferredReceiver):
         """Enqueue what one commit has left of the receiver's events, in few messages."""
         if self.options.coalesce:
             items = _coalesced(items)
+        size = self.options.batch_size if self.options.batch else 1
+        chunks = [items[start : start + size] for start in range(0, len(items), size)]
         self.outgoing.deliver(
-            [
-                (
-                    self.task,
-                    payloads.compose(
-                        self.name,
-                        [each.event for each in chunk],
-                        lineage.union(each.chain for each in chunk),
-                    ),
-                )
-                for chunk in self._chunks(items)
-            ]
+            [(self.task, payload) for chunk in chunks for payload in self._payloads(chunk)]
         )
 
     def run(self, payload: str) -> None:
@@ -133,18 +125,16 @@ class TaskReceiver(DeferredReceiver):
             for event in loaded:
                 self.call_for(event)
 
-    def _chunks(self, items: Sequence[Pending]) -> Iterator[list[Pending]]:
-        most = self.options.batch_size if self.options.batch else 1
-        bytes_left = limit = settings.max_payload_bytes
-        chunk: list[Pending] = []
-        for each in items:
-            if chunk and (len(chunk) == most or len(each.event) > bytes_left):
-                yield chunk
-                chunk, bytes_left = [], limit
-            chunk.append(each)
-            bytes_left -= len(each.event)
-        if chunk:
-            yield chunk
+    def _payloads(self, items: Sequence[Pending]) -> Iterator[str]:
+        """Yield one payload for all, or more where it would be too large."""
+        chain = lineage.union(each.chain for each in items)
+        payload = payloads.compose(self.name, [each.event for each in items], chain)
+        if len(payload) <= settings.max_payload_bytes or len(items) == 1:
+            yield payload
+        else:
+            middle = len(items) // 2
+            yield from self._payloads(items[:middle])
+            yield from self._payloads(items[middle:])
 
 
 def _coalesced(items: Sequence[Pending]) -> list[Pending]:
