@@ -10,7 +10,7 @@ from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu import Connection, Producer
 
-from ._celery_messages import Message
+from ._celery_messages import Message, Recorder
 
 AT_ONCE: Mapping[str, int] = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
 
@@ -20,6 +20,7 @@ class Line:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.producer = Recorder(connection)
 
     @property
     def is_open(self) -> bool:

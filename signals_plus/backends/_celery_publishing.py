@@ -32,7 +32,7 @@ from collections.abc import Callable, Sequence
 from celery import Celery
 
 from ._celery_connections import Line, connect, is_unreachable, transport_errors
-from ._celery_messages import Message, Published, Recorder, Template, is_copyable
+from ._celery_messages import Message, Published, Template, is_copyable
 
 # What one failure of the network concerns, and what is held in memory: messages, characters.
 MAX_TOGETHER = 100
@@ -55,6 +55,7 @@ class Publisher:
     def __init__(self, app: Celery, timeout: float) -> None:
         self.app = app
         self._timeout = timeout
+        self._limit = app.conf.broker_pool_limit or 0
         self._idle: deque[Line] = deque()
         self._turn = threading.Lock()
         self._ask_again_at: float | None = None
@@ -64,6 +65,10 @@ class Publisher:
         call = _Call(self)
         try:
             call.publish(messages)
+        except Exception as error:  # noqa: BLE001 - the project's, as of an unknown transport
+            for message in messages:
+                if not message.is_taken:
+                    message.error = message.error or error
         finally:
             call.end()
 
@@ -102,7 +107,7 @@ class Publisher:
 
     def keep(self, line: Line) -> None:
         """Keep a line for the next call, or close it."""
-        if len(self._idle) < (self.app.conf.broker_pool_limit or 0):
+        if len(self._idle) < self._limit:
             self._idle.append(line)
         else:
             line.close()
@@ -155,6 +160,7 @@ class _Call:
 
     def end(self) -> None:
         if self._line is not None:
+            self._line.producer.published = []
             self._publisher.keep(self._line)
             self._line = None
 
@@ -178,8 +184,9 @@ class _Call:
 
         def send(line: Line) -> None:
             published.clear()
+            line.producer.published = published
             try:
-                message.publish(Recorder(line.connection, published))
+                message.publish(line.producer)
             except Exception as error:
                 if published:
                     raise

@@ -289,6 +289,18 @@ class TestEagerApp:
             enqueue(*numbered(task, 3))
 
 
+class TestBrokerThatCannotBe:
+    def test_is_no_reason_to_lose_a_message(self, make_app: MakeApp) -> None:
+        """A transport that is not installed is known of only when it is used."""
+        make_app("nosuch://")
+        messages = numbered(make_task("shop.nosuch"), 3)
+
+        refused = enqueue(*messages)
+
+        assert [each.payload for each in refused] == texts(messages)
+        assert "No such transport: nosuch" in str(refused[0].error)
+
+
 @each_broker
 @pytest.mark.services
 class TestManyMessages:
