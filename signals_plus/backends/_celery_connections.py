@@ -10,7 +10,7 @@ from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu import Connection, Producer
 
-from ._celery_messages import Message
+from ._celery_messages import Message, Recorder
 
 AT_ONCE: Mapping[str, int] = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
 
@@ -20,6 +20,7 @@ class Line:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.producer = Recorder(connection)
 
     @property
     def is_open(self) -> bool:
@@ -36,12 +37,25 @@ class Line:
             message.publish_copy(producer)
             message.is_taken = True
 
+    def survives(self, error: BaseException) -> bool:  # noqa: ARG002 - for those that know more
+        """Tell whether the connection can be used after an error."""
+        return False
+
     def drop(self) -> None:
         """Close without the goodbye that the broker would have to answer."""
         self.connection.collect()
 
     def close(self) -> None:
         self.connection.release()
+
+
+class RedisLine(Line):
+    """One to Redis, whose errors are answers to a command: no memory, a key of another type."""
+
+    def survives(self, error: BaseException) -> bool:
+        from redis.exceptions import ResponseError  # noqa: PLC0415 - not installed for others
+
+        return isinstance(_unwrapped(error), ResponseError)
 
 
 class ConfirmedLine(Line):
@@ -55,7 +69,6 @@ class ConfirmedLine(Line):
         self._channel: Any = None
         self._written = 0
         self._unanswered: dict[int, Message] = {}
-        self._refused = False
 
     def send(self, messages: Sequence[Message]) -> None:
         if self._channel is None:
@@ -68,8 +81,9 @@ class ConfirmedLine(Line):
             message.publish_copy(producer)
         while self._unanswered:
             self.connection.drain_events()
-        if self._refused:
-            raise MessageNacked("the broker answered that it did not take the message")
+
+    def survives(self, error: BaseException) -> bool:
+        return isinstance(_unwrapped(error), MessageNacked)
 
     def _open_channel(self) -> None:
         self._channel = self.connection.channel()
@@ -84,8 +98,8 @@ class ConfirmedLine(Line):
             message.is_taken = True
 
     def _nacked(self, tag: int, multiple: bool) -> None:
-        self._refused = True
-        self._answered(tag, multiple)
+        for message in self._answered(tag, multiple):
+            message.error = MessageNacked("the broker answered that it did not take the message")
 
     def _answered(self, tag: int, multiple: bool) -> list[Message]:
         tags = [each for each in self._unanswered if each <= tag] if multiple else [tag]
@@ -101,11 +115,16 @@ def transport_errors(app: Celery) -> tuple[type[Exception], ...]:
 def is_unreachable(app: Celery, error: BaseException) -> bool:
     """Tell a broker that did not answer from an objection of the broker or the project."""
     transport = app.connection_for_write()
-    if isinstance(error, WRAPPERS):  # what Celery and kombu make of most of them
+    if isinstance(error, WRAPPERS):
         return not isinstance(error.__cause__, (*transport.channel_errors, *ANSWERS))
     return isinstance(error, transport.connection_errors) and not isinstance(error, ANSWERS)
 
 
+def _unwrapped(error: BaseException) -> BaseException | None:
+    return error.__cause__ if isinstance(error, WRAPPERS) else error
+
+
+# What Celery and kombu make of most errors of a transport.
 WRAPPERS: tuple[type[Exception], ...] = (
     kombu.exceptions.OperationalError,
     # Since kombu 5.7.
@@ -126,7 +145,8 @@ def connect(app: Celery, timeout: float) -> Line:
     try:
         connection.ensure_connection(max_retries=brokers - 1, **AT_ONCE)
         if connection.transport.driver_name != "py-amqp":
-            return Line(connection)
+            is_redis = connection.transport.driver_type == "redis"
+            return RedisLine(connection) if is_redis else Line(connection)
         # Not the transport's read_timeout: a frame that never ends is read for ever.
         connection.connection.sock.settimeout(timeout)
         confirms = connection.connection.confirm_publish

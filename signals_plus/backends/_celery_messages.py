@@ -39,12 +39,12 @@ Published = tuple[Any, dict[str, Any]]
 class Recorder(Producer):  # type: ignore[misc]  # kombu has no types
     """A producer that writes down what it was told to publish."""
 
-    def __init__(self, connection: Connection, published: list[Published]) -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._published = published
+        self.published: list[Published] = []
 
     def publish(self, body: Any, **options: Any) -> Any:
-        self._published.append((body, options))
+        self.published.append((body, options))
         return super().publish(body, **options)
 
 

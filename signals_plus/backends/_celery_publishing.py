@@ -16,7 +16,8 @@ connections of its own:
   the same ids, where the broker had taken messages and only its answer was lost.
 - A new connection that fails is not tried again, and a connection that failed is dropped without
   the goodbye that its broker would have to answer.
-- What a broker that answers objects to is sent again one by one, so that it is known which.
+- When a broker that answers objects to something among many messages, those are sent again one
+  by one, so that it is known to which.
 - After a failure one thread at a time may try again, and not before ``timeout`` seconds: a
   thousand events of one transaction wait once, and so do the threads of a server.
 """
@@ -25,17 +26,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from celery import Celery
 
 from ._celery_connections import Line, connect, is_unreachable, transport_errors
-from ._celery_messages import Message, Published, Recorder, Template, is_copyable
+from ._celery_messages import Message, Published, Template, is_copyable
 
 # What one failure of the network concerns, and what is held in memory: messages, characters.
 MAX_TOGETHER = 100
-MAX_TEXT_TOGETHER = 1_000_000
+MAX_TEXT = 1_000_000
+# How many connections the messages of one task may cost: RabbitMQ closes one's channel when, for
+# instance, the queue exists with other arguments.
+MAX_BROKEN = 10
 
 
 class BrokerNotAskedError(Exception):
@@ -51,6 +55,7 @@ class Publisher:
     def __init__(self, app: Celery, timeout: float) -> None:
         self.app = app
         self._timeout = timeout
+        self._limit = app.conf.broker_pool_limit or 0
         self._idle: deque[Line] = deque()
         self._turn = threading.Lock()
         self._ask_again_at: float | None = None
@@ -60,6 +65,10 @@ class Publisher:
         call = _Call(self)
         try:
             call.publish(messages)
+        except Exception as error:  # noqa: BLE001 - the project's, as of an unknown transport
+            for message in messages:
+                if not message.is_taken:
+                    message.error = message.error or error
         finally:
             call.end()
 
@@ -98,7 +107,7 @@ class Publisher:
 
     def keep(self, line: Line) -> None:
         """Keep a line for the next call, or close it."""
-        if len(self._idle) < (self.app.conf.broker_pool_limit or 0):
+        if len(self._idle) < self._limit:
             self._idle.append(line)
         else:
             line.close()
@@ -130,26 +139,28 @@ class _Call:
         self._line: Line | None = None
         self._is_new = False
         self._templates: dict[str, Template] = {}
+        self._broken_by: Counter[str] = Counter()
 
     def publish(self, messages: Sequence[Message]) -> None:
         together: list[Message] = []
         text = 0
         for message in messages:
             message.template = self._templates.get(message.target.task.name)
-            text += len(message.payload)
-            is_last = message.template is None or text > MAX_TEXT_TOGETHER
-            if together and (is_last or len(together) == MAX_TOGETHER):
+            is_full = len(together) == MAX_TOGETHER or text + len(message.payload) > MAX_TEXT
+            if together and (is_full or message.template is None):
                 self._publish_together(together)
-                together, text = [], len(message.payload)
+                together, text = [], 0
             if message.template is None:
                 self._publish_first(message, is_only=len(messages) == 1)
             else:
                 together.append(message)
+                text += len(message.payload)
         if together:
             self._publish_together(together)
 
     def end(self) -> None:
         if self._line is not None:
+            self._line.producer.published = []
             self._publisher.keep(self._line)
             self._line = None
 
@@ -157,18 +168,25 @@ class _Call:
         """Publish what Celery makes, and keep it as a template for those that follow."""
         published = self._publish_alone(message)
         task = message.target.celery_task
-        if not is_only and message.is_taken and is_copyable(task):
+        if not is_only and self._line is not None and is_copyable(task):
             template = Template.of(message, published)
             if template is not None:
                 self._templates[task.name] = template
 
     def _publish_alone(self, message: Message) -> list[Published]:
         published: list[Published] = []
+        name = message.target.task.name
+        if self._broken_by[name] == MAX_BROKEN:
+            message.error = BrokerNotAskedError(
+                f"it objected to {MAX_BROKEN} messages of this task before"
+            )
+            return published
 
         def send(line: Line) -> None:
             published.clear()
+            line.producer.published = published
             try:
-                message.publish(Recorder(line.connection, published))
+                message.publish(line.producer)
             except Exception as error:
                 if published:
                     raise
@@ -178,6 +196,8 @@ class _Call:
 
         error = self._publisher.attempt(lambda: self._send(send))
         message.error = error or message.error
+        if published and self._line is None and error and not self._publisher.is_failure(error):
+            self._broken_by[name] += 1
         return published
 
     def _publish_together(self, messages: list[Message]) -> None:
@@ -186,9 +206,9 @@ class _Call:
 
         error = self._publisher.attempt(lambda: self._send(send, objections=False))
         for message in messages:
-            if message.is_taken:
+            if message.is_taken or message.error is not None:
                 continue
-            if error is None or self._publisher.is_failure(error):
+            if error is not None and self._publisher.is_failure(error):
                 message.error = error
             else:
                 self._publish_alone(message)
@@ -207,6 +227,7 @@ class _Call:
                     raise
             else:
                 return
+            self._drop()
         self._line = self._publisher.connect()
         self._is_new = True
         self._over(self._line, send)
@@ -214,7 +235,12 @@ class _Call:
     def _over(self, line: Line, send: Callable[[Line], None]) -> None:
         try:
             send(line)
-        except BaseException:
-            self._line = None
-            line.drop()
+        except BaseException as error:
+            if not line.survives(error):
+                self._drop()
             raise
+
+    def _drop(self) -> None:
+        if self._line is not None:
+            self._line.drop()
+            self._line = None

@@ -56,7 +56,7 @@ class CeleryBackend(BaseBackend):
         _celery_options.check(task, app.Task if app is not None else CeleryTask)
         is_finalized = app is not None and app.finalized
         if is_finalized:
-            _refuse_foreign_task(task)
+            _refuse_foreign_task(task, current_app.tasks.get(task.name))
         attributes = _celery_options.attributes(task)
         if known is None:
             shared_task(_body(task), name=task.name, **attributes)
@@ -69,7 +69,7 @@ class CeleryBackend(BaseBackend):
     def validate_task(self, task: Task) -> None:
         if self._validated.get(task.name) is not task:
             self.register(task)
-            _refuse_foreign_task(task)
+            _refuse_foreign_task(task, current_app.tasks.get(task.name))
             self._validated[task.name] = task
 
     def enqueue(self, task: Task, payload: str) -> None:
@@ -78,12 +78,24 @@ class CeleryBackend(BaseBackend):
             options = _celery_options.for_publishing(task)
             current_app.tasks[task.name].apply_async((payload,), **options)
             return
-        for refused in self.enqueue_many([(task, payload)]):
+        for refused in self._publish([(task, payload)]):
             raise refused.error
 
     def enqueue_many(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         if current_app.conf.task_always_eager:
             return super().enqueue_many(messages)
+        return self._publish(messages)
+
+    def check(self) -> list[CheckMessage]:
+        return _celery_checks.check_app(_app())
+
+    def close(self) -> None:
+        for (pid, _), publisher in list(self._publishers.items()):
+            if pid == os.getpid():
+                publisher.close()
+        self._publishers.clear()
+
+    def _publish(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         refused, outgoing = [], []
         targets = {
             name: self._target(task) for name, task in {t.name: t for t, _ in messages}.items()
@@ -102,21 +114,12 @@ class CeleryBackend(BaseBackend):
             if message.error is not None
         ]
 
-    def check(self) -> list[CheckMessage]:
-        return _celery_checks.check_app(_app())
-
-    def close(self) -> None:
-        for (pid, _), publisher in list(self._publishers.items()):
-            if pid == os.getpid():
-                publisher.close()
-        self._publishers.clear()
-
     def _target(self, task: Task) -> Target | Exception:
         try:
             self.register(task)
-            _refuse_foreign_task(task)
-            options = _celery_options.for_publishing(task)
-            return Target(task, current_app.tasks[task.name], options)
+            celery_task = current_app.tasks[task.name]
+            _refuse_foreign_task(task, celery_task)
+            return Target(task, celery_task, _celery_options.for_publishing(task))
         except Exception as error:  # noqa: BLE001 - the app's own, which may be made only now
             return error
 
@@ -168,13 +171,12 @@ def _body(task: Task) -> Callable[[str], None]:
     return run
 
 
-def _refuse_foreign_task(task: Task) -> None:
+def _refuse_foreign_task(task: Task, other: object) -> None:
     """Raise if the project has a Celery task of this name: Celery would run just one of the two.
 
     It can be seen only once the app is finalized; to ask an app for its tasks finalizes it, which
     is too early while Django starts.
     """
-    other = current_app.tasks.get(task.name)
     if isinstance(other, CeleryTask) and not getattr(other, _celery_options.MARK, False):
         raise InvalidReceiverError(
             task.name,

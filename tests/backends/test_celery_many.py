@@ -289,6 +289,18 @@ class TestEagerApp:
             enqueue(*numbered(task, 3))
 
 
+class TestBrokerThatCannotBe:
+    def test_is_no_reason_to_lose_a_message(self, make_app: MakeApp) -> None:
+        """A transport that is not installed is known of only when it is used."""
+        make_app("nosuch://")
+        messages = numbered(make_task("shop.nosuch"), 3)
+
+        refused = enqueue(*messages)
+
+        assert [each.payload for each in refused] == texts(messages)
+        assert "No such transport: nosuch" in str(refused[0].error)
+
+
 @each_broker
 @pytest.mark.services
 class TestManyMessages:
@@ -402,17 +414,36 @@ class TestObjection:
         url = broker_url("amqp")
         full = f"signals-plus-{uuid.uuid4().hex}"
         limits = {"x-max-length": 10, "x-overflow": "reject-publish"}
-        app = make_app(url, task_queues=[Queue(full, queue_arguments=limits)])
-        a, b = make_task("shop.full", queue=full), make_task("shop.not_full")
-        mixed = [each for two in zip(numbered(a, 60), numbered(b, 60)) for each in two]  # noqa: B905
+        with Gate(url) as gate:
+            app = make_app(gate.url, task_queues=[Queue(full, queue_arguments=limits)])
+            a, b = make_task("shop.full", queue=full), make_task("shop.not_full")
+            mixed = [each for two in zip(numbered(a, 60), numbered(b, 60)) for each in two]  # noqa: B905
 
-        refused = enqueue(*mixed)
+            refused = enqueue(*mixed)
 
         sent = payloads_in(url, full)
         assert len(sent) == 10
+        assert gate.accepted == 1
         assert {each.payload for each in refused} == set(texts(numbered(a, 60))) - set(sent)
-        default = payloads_in(url, app.conf.task_default_queue)
-        assert set(default) == set(texts(numbered(b, 60)))
+        assert payloads_in(url, app.conf.task_default_queue) == texts(numbered(b, 60))
+
+    def test_of_rabbitmq_to_the_queue_costs_few_connections(self, make_app: MakeApp) -> None:
+        """It closes the channel when the queue exists with other arguments."""
+        url = broker_url("amqp")
+        other = f"signals-plus-{uuid.uuid4().hex}"
+        with Connection(url) as connection, connection.channel() as channel:
+            Queue(other, queue_arguments={"x-max-length": 10}).bind(channel).declare()
+        with Gate(url) as gate:
+            app = make_app(gate.url)
+            a, b = make_task("shop.other", queue=other), make_task("shop.same")
+            mixed = [each for two in zip(numbered(a, 200), numbered(b, 200)) for each in two]  # noqa: B905
+
+            refused = enqueue(*mixed)
+
+        assert [each.payload for each in refused] == texts(numbered(a, 200))
+        assert gate.accepted < 30
+        assert payloads_in(url, app.conf.task_default_queue) == texts(numbered(b, 200))
+        payloads_in(url, other)
 
     def test_of_redis_concerns_what_it_objects_to(self, make_app: MakeApp) -> None:
         """Its answer is known for a hundred together: they are sent again, one by one."""
