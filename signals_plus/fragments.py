@@ -7,7 +7,6 @@ sender, on the database that ``using`` names, is ``{"$model": pk}``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 from uuid import UUID
@@ -17,9 +16,9 @@ from django.db import models
 
 from . import encoding, labels, payload_types, snapshots
 from .conf import MIN_PAYLOAD_BYTES, settings
-from .encoding import LEAVES, quote, write
+from .encoding import LEAVES, write
 from .exceptions import PayloadError
-from .faults import Fault, shown
+from .faults import Fault, shown, too_deep
 
 Arguments = Mapping[str, Any]
 
@@ -62,6 +61,8 @@ def encode_event(
             parts.append(f"{encode_basestring_ascii(name)}:{text}")
     except Fault as fault:
         raise fault.inside(name).error(receiver) from fault.__cause__
+    except RecursionError as error:  # the signal was sent at the end of the stack
+        raise too_deep().inside(name).error(receiver) from error
     event = f"[{encode_basestring_ascii(signal)},{written_sender},{{{','.join(parts)}}}]"
     if len(event) > MIN_PAYLOAD_BYTES:
         _check_size(receiver, len(event))
@@ -83,7 +84,7 @@ def _write_sender(sender: Any, senders: Sequence[Any]) -> str:
     if sender is None:
         return "null"
     if isinstance(sender, models.base.ModelBase):
-        return _quoted_label(sender)
+        return encoding.quoted_label(sender)
     if isinstance(sender, AppConfig):
         return write(sender)
     for known, label in zip(senders, labels.sender_labels(senders), strict=True):
@@ -95,11 +96,6 @@ def _write_sender(sender: Any, senders: Sequence[Any]) -> str:
         f"is {shown(sender)}, which a worker could not name",
         "Send the signal with a model or None as its sender, or name the sender in sender=.",
     )
-
-
-@lru_cache(maxsize=1000)
-def _quoted_label(model: type[models.Model]) -> str:
-    return quote(model._meta.label)
 
 
 def _check_size(receiver: str, size: int) -> None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from . import chains
 from .decoding import Decoder, read_sender
 from .exceptions import PayloadError
-from .faults import Fault, shown
+from .faults import Fault, reason, shown
 from .fragments import encode_event
 from .labels import signal_labels, signal_of
 from .lineage import Chain
@@ -45,8 +44,7 @@ SHOWN_ROWS = 5
 logger = logging.getLogger("signals_plus")
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedEvent:
+class EncodedEvent(NamedTuple):
     """What a payload says of one event, its rows not loaded."""
 
     signal: str
@@ -54,8 +52,7 @@ class EncodedEvent:
     kwargs: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedEvent:
+class LoadedEvent(NamedTuple):
     """One event, as its receiver gets it."""
 
     signal: str
@@ -63,8 +60,7 @@ class LoadedEvent:
     kwargs: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What a payload says, its form checked."""
 
     receiver: str
@@ -102,7 +98,7 @@ def decode(receiver: str, text: object, senders: Sequence[Any] = ()) -> Message:
     except Fault as fault:
         raise fault.error(receiver) from fault.__cause__
     except (TypeError, ValueError, KeyError) as error:
-        raise PayloadError(receiver, "the payload", f"is malformed ({error!r})") from error
+        raise PayloadError(receiver, "the payload", f"is malformed ({reason(error)})") from error
 
 
 def load(message: Message, on_missing: str) -> list[LoadedEvent]:
@@ -182,9 +178,7 @@ def _parsed(receiver: str, text: object) -> dict[str, Any]:
         if not isinstance(data, dict) or "v" not in data:
             raise ValueError("no version")
     except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadError(
-            receiver, "the payload", f"is no payload ({shown(str(error))})"
-        ) from error
+        raise PayloadError(receiver, "the payload", f"is no payload ({reason(error)})") from error
     return data
 
 
@@ -194,22 +188,30 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _events(data: Mapping[str, Any], senders: Sequence[Any]) -> Iterator[EncodedEvent]:
     if data["v"] == 1:
-        yield _event((data["signal"], data["sender"], data["kwargs"]), senders)
+        events = [(data["signal"], data["sender"], data["kwargs"])]
     else:
-        if not isinstance(data["events"], list) or not data["events"]:
-            raise ValueError("events")
-        for event in data["events"]:
-            yield _event(event, senders)
+        events = data["events"]
+    if not isinstance(events, list) or not events:
+        raise ValueError("events")
+    models: dict[str, Any] = {}  # looked up once for a message: nearly always it is one
+    for signal, sender, kwargs in events:
+        if not isinstance(signal, str) or not _are_arguments(kwargs):
+            raise ValueError("event")
+        _lengthen_reference(sender, kwargs)
+        if not isinstance(sender, str):
+            yield EncodedEvent(signal, read_sender(sender, senders), kwargs)
+            continue
+        if sender not in models:
+            models[sender] = read_sender(sender, senders)
+        yield EncodedEvent(signal, models[sender], kwargs)
 
 
-def _event(event: Any, senders: Sequence[Any]) -> EncodedEvent:
-    signal, sender, kwargs = event
-    if not isinstance(signal, str) or not isinstance(kwargs, dict):
-        raise ValueError("event")
-    if "signal" in kwargs or "sender" in kwargs:
-        raise ValueError("kwargs")
+def _are_arguments(kwargs: Any) -> bool:
+    return isinstance(kwargs, dict) and "signal" not in kwargs and "sender" not in kwargs
+
+
+def _lengthen_reference(sender: Any, kwargs: dict[str, Any]) -> None:
+    """Write out the one reference to which its surroundings matter: the row of the sender."""
     instance = kwargs.get("instance")
     if type(instance) is dict and type(instance.get("$model")) in (int, str):
-        # Short for a row of the sender: the only place where what is around a value counts.
         kwargs["instance"] = {"$model": [sender, kwargs.get("using"), instance["$model"]]}
-    return EncodedEvent(signal, read_sender(sender, senders), kwargs)
