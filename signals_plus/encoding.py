@@ -209,7 +209,8 @@ def _write_other(value: Any, depth: int) -> str:
     if registered is not None:
         if depth >= MAX_DEPTH:
             raise too_deep()
-        return f'{{"$type":[{quote(registered.name)},{write(registered.codec.encode(value), depth + 1)}]}}'
+        inner = write(registered.codec.encode(value), depth + 1)
+        return f'{{"$type":[{quote(registered.name)},{inner}]}}'
     if isinstance(value, models.Model):
         return row(value)
     if isinstance(value, type):

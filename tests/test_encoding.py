@@ -96,11 +96,11 @@ class Line:
     price: Any
 
 
-class Pair(collections.namedtuple("Pair", ["left", "right"])):  # noqa: PYI024, SLOT002
+class Pair(collections.namedtuple("Pair", ["left", "right"])):
     pass
 
 
-class Labelled(str):  # noqa: SLOT000
+class Labelled(str):
     """A text that holds more than its letters."""
 
     label: str
@@ -305,7 +305,7 @@ class TestRefusal:
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(len(__import__("inspect").stack()) + 60)
         try:
-            with pytest.raises(PayloadError, match="'shop.r': value is nested"):
+            with pytest.raises(PayloadError, match=r"'shop.r': value is nested"):
                 encode(value=value)
         finally:
             sys.setrecursionlimit(limit)

@@ -36,6 +36,7 @@ from tests.testapp.models import (
     Point,
     SpecialItem,
     Tag,
+    UuidItem,
 )
 from tests.travel import arrive
 
@@ -186,6 +187,7 @@ class TestDeletes:
         """As the database gives its values, a memoryview for bytes on PostgreSQL."""
         row_of_every_kind().save()
         row = ItemOfEveryKind.objects.get()
+        queue.events.clear()
         data = bytes(row.data)
 
         row.delete()
@@ -219,21 +221,16 @@ class TestDeletes:
 
     def test_leave_deferred_fields_deferred(self, queue: Queue) -> None:
         """Reading them would be a query inside delete()."""
-        Item.objects.create(name="a", score=5)
-        row = Item.objects.only("name").get()
+        UuidItem.objects.create(name="a")
+        row = UuidItem.objects.only("id").get()
         queue.events.clear()
 
         with CaptureQueriesContext(connections["default"]) as queries:
             row.delete()
         back = queue.work()[-1].kwargs["instance"]
 
-        assert not [
-            query
-            for query in queries
-            if query["sql"].startswith("SELECT") and "score" in query["sql"]
-        ]
-        assert back.name == "a"
-        assert "score" in back.get_deferred_fields()
+        assert not [query for query in queries if query["sql"].startswith("SELECT")]
+        assert back.get_deferred_fields() == {"name"}
 
     @pytest.mark.parametrize("whole", [True, False])
     def test_say_on_which_model_delete_was_called(self, whole: bool, queue: Queue) -> None:
@@ -245,7 +242,6 @@ class TestDeletes:
         deleted = [event for event in queue.work(on_missing="none") if "delete" in event.signal]
 
         assert {event.kwargs["origin"] for event in deleted} == {ItemProxy}
-        assert len(deleted) == 4
 
     def test_of_a_file_leave_it_alone(self, queue: Queue) -> None:
         """It travels by name."""

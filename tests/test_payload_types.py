@@ -71,7 +71,7 @@ class Place(NamedTuple):
     row: int
 
 
-Old = namedtuple("Old", ["a"])  # noqa: PYI024
+Old = namedtuple("Old", ["a"])
 
 REGISTERED: dict[str, type] = {
     "shop.Money": Money,
@@ -201,7 +201,7 @@ class TestRefusal:
 
     def test_of_a_second_name(self) -> None:
         """Half of the messages would have the other."""
-        with pytest.raises(InvalidPayloadTypeError, match="as 'shop.Money' already"):
+        with pytest.raises(InvalidPayloadTypeError, match=r"as 'shop.Money' already"):
             payload_type("shop.Cash")(Money)
 
     def test_of_the_same_name_for_the_same_class_never(self) -> None:
@@ -236,7 +236,7 @@ class TestRefusal:
     @pytest.mark.parametrize("name", ["", None, Money])
     def test_of_a_name_that_is_none(self, name: Any) -> None:
         """@payload_type without a name, for instance."""
-        with pytest.raises(InvalidPayloadTypeError, match='@payload_type\\("app.Class"\\)'):
+        with pytest.raises(InvalidPayloadTypeError, match=r'@payload_type\("app.Class"\)'):
             payload_type(name)(Angle)
 
 

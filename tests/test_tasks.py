@@ -79,6 +79,13 @@ def queue(settings: Any) -> RecordingBackend:
 def failures() -> Iterator[list[dict[str, Any]]]:
     received: list[dict[str, Any]] = []
 
+    def record(**kwargs: Any) -> None:
+        received.append(kwargs)
+
+    enqueue_failed.connect(record)
+    yield received
+    enqueue_failed.disconnect(record)
+
 
 first_signal = Signal()
 second_signal = Signal()
@@ -87,13 +94,6 @@ second_signal = Signal()
 def sender_in(payload: str) -> Any:
     ((_, sender, _),) = json.loads(payload)["events"]
     return sender
-
-    def record(**kwargs: Any) -> None:
-        received.append(kwargs)
-
-    enqueue_failed.connect(record)
-    yield received
-    enqueue_failed.disconnect(record)
 
 
 received: list[dict[str, Any]] = []
