@@ -14,7 +14,7 @@ from django.apps import apps
 from django.db import models
 
 from . import labels, payload_types, scalars, snapshots
-from .faults import MALFORMED, MAX_DEPTH, Fault, key_part, shown, too_deep
+from .faults import MALFORMED, MAX_DEPTH, Fault, key_part, reason, shown, too_deep
 from .rows import Rows, known_alias, model_named
 
 
@@ -32,6 +32,8 @@ class Decoder:
             ObjectDoesNotExist, RowGone: As ``Rows.get``.
         """
         kind = type(value)
+        if value is None or kind is str or kind is bool:
+            return value
         if kind is list:
             return self._list(value, depth)
         if kind is dict:
@@ -102,7 +104,7 @@ class Decoder:
             raise Fault(f"holds {shown(data)}, which is no value of a registered type")
         if depth >= MAX_DEPTH:
             raise too_deep()
-        return _checked(_codec(data[0]).decode, self.read(data[1], depth + 1))
+        return _checked(_type_named(data[0]).codec.decode, self.read(data[1], depth + 1))
 
     def _snapshot(self, data: Any, depth: int) -> Any:
         if type(data) is not list or len(data) != 3 or type(data[2]) is not dict:
@@ -114,7 +116,7 @@ class Decoder:
             attname: self._column(model, attname, value, depth)
             for attname, value in columns.items()
         }
-        return _checked(lambda: snapshots.restore(model, alias, values))
+        return _checked(lambda columns: snapshots.restore(model, alias, columns), values)
 
     def _column(self, model: type[models.Model], attname: str, value: Any, depth: int) -> Any:
         try:
@@ -143,25 +145,25 @@ def read_sender(value: Any, senders: Sequence[Any]) -> Any:
     )
 
 
-def _checked(function: Callable[..., Any], *arguments: Any) -> Any:
+def _checked(function: Callable[[Any], Any], data: Any) -> Any:
     try:
-        return function(*arguments)
+        return function(data)
     except MALFORMED as error:
-        raise Fault(f"holds {shown(arguments)}, which cannot be read ({error!r})") from error
+        raise Fault(f"holds {shown(data)}, which cannot be read ({reason(error)})") from error
 
 
-def _codec(name: Any) -> payload_types.Codec:
-    codec = payload_types.named(name)
-    if codec is None:
+def _type_named(name: Any) -> payload_types.PayloadType:
+    registered = payload_types.named(name)
+    if registered is None:
         raise Fault(
             f"is of the payload type {shown(name)}, which is not registered here",
             "Let the workers import the module that registers it when Django starts.",
         )
-    return codec
+    return registered
 
 
 def _class(data: Any) -> type:
-    return _codec(data[0]).cls if type(data) is list and len(data) == 1 else model_named(data)
+    return _type_named(data[0]).cls if type(data) is list and len(data) == 1 else model_named(data)
 
 
 LEAVES: Mapping[str, Callable[[Any], Any]] = {

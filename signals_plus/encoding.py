@@ -19,12 +19,13 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from math import isfinite
 from typing import Any
 from uuid import UUID
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db import models
 from django.utils.functional import Promise
 
@@ -110,7 +111,20 @@ def row(instance: models.Model) -> str:
             "Save it first: the worker loads it by its primary key.",
         )
     alias = quote(state.db or "default")
-    return f'{{"$model":["{instance._meta.label}",{alias},{pk(instance, key)}]}}'
+    return f'{{"$model":[{quoted_label(instance.__class__)},{alias},{pk(instance, key)}]}}'
+
+
+@lru_cache(maxsize=1000)
+def quoted_label(model: type[models.Model]) -> str:
+    """Return the label of an installed model as JSON text."""
+    label = model._meta.label
+    try:
+        apps.get_model(label)
+    except LookupError as error:
+        raise Fault(
+            f"names the model {label!r}, which no worker has: it is of no installed app"
+        ) from error
+    return quote(label)
 
 
 def tagged(tag: str, data: Any) -> str:
@@ -191,11 +205,12 @@ def _pairs(value: Mapping[Any, Any], depth: int) -> Iterable[str]:
 
 
 def _write_other(value: Any, depth: int) -> str:
-    codec = payload_types.for_class(type(value))
-    if codec is not None:
+    registered = payload_types.for_class(type(value))
+    if registered is not None:
         if depth >= MAX_DEPTH:
             raise too_deep()
-        return f'{{"$type":[{quote(codec.name)},{write(codec.encode(value), depth + 1)}]}}'
+        inner = write(registered.codec.encode(value), depth + 1)
+        return f'{{"$type":[{quote(registered.name)},{inner}]}}'
     if isinstance(value, models.Model):
         return row(value)
     if isinstance(value, type):
@@ -211,11 +226,11 @@ def _write_other(value: Any, depth: int) -> str:
 
 
 def _write_class(value: type) -> str:
-    codec = payload_types.for_class(value)
-    if codec is not None:
-        return f'{{"$class":[{quote(codec.name)}]}}'
+    registered = payload_types.for_class(value)
+    if registered is not None:
+        return f'{{"$class":[{quote(registered.name)}]}}'
     if issubclass(value, models.Model) and not value._meta.abstract:
-        return tagged("$class", value._meta.label)
+        return f'{{"$class":{quoted_label(value)}}}'
     raise refusal(value)
 
 

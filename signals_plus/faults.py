@@ -48,6 +48,11 @@ def shown(value: object) -> str:
         return "a value"
 
 
+def reason(error: Exception) -> str:
+    """Return what Python, or a field, found wrong with a value, without all of a long value."""
+    return repr(error)[:200]
+
+
 def key_part(key: object) -> str:
     """Return how a place below a dictionary's key is written."""
     return f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{shown(key)}]"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 from uuid import UUID
@@ -19,15 +18,18 @@ from django.db import models
 
 from . import encoding, labels, payload_types, snapshots
 from .conf import MIN_PAYLOAD_BYTES, settings
-from .encoding import quote, write
+from .encoding import write
 from .exceptions import PayloadError
-from .faults import Fault, shown
+from .faults import Fault, shown, too_deep
 from .shapes import MAX_TEXT, Fragment, KnownShapes, Shape
 
 Arguments = Mapping[str, Any]
 
 # Where the key goes: no JSON text has this character.
 _PLACE = "\0"
+
+# Keys are written without a check between these, which every database has.
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 
 _known_shapes = KnownShapes()
 
@@ -88,6 +90,8 @@ def _written(
             parts.append(f"{encode_basestring_ascii(name)}:{text}")
     except Fault as fault:
         raise fault.inside(name).error(receiver) from fault.__cause__
+    except RecursionError as error:  # the signal was sent at the end of the stack
+        raise too_deep().inside(name).error(receiver) from error
     event = f"[{encode_basestring_ascii(signal)},{written_sender},{{{','.join(parts)}}}]"
     if len(event) > MIN_PAYLOAD_BYTES:
         _check_size(receiver, len(event))
@@ -112,9 +116,11 @@ def _own_key(signal: str, sender: Any, kwargs: Arguments) -> str | None:
         return None
     key = instance.pk
     if type(key) is int:
-        return write(key)
-    if (type(key) is str and len(key) <= MAX_TEXT) or type(key) is UUID:
-        return encoding.pk(instance, key)
+        return str(key) if MIN_INT <= key <= MAX_INT else None
+    if type(key) is UUID:
+        return f'"{key}"'
+    if type(key) is str and len(key) <= MAX_TEXT and key.isascii():
+        return encode_basestring_ascii(key)
     return None
 
 
@@ -122,7 +128,7 @@ def _write_sender(sender: Any, senders: Sequence[Any]) -> str:
     if sender is None:
         return "null"
     if isinstance(sender, models.base.ModelBase):
-        return _quoted_label(sender)
+        return encoding.quoted_label(sender)
     if isinstance(sender, AppConfig):
         return write(sender)
     for known, label in zip(senders, labels.sender_labels(senders), strict=True):
@@ -134,11 +140,6 @@ def _write_sender(sender: Any, senders: Sequence[Any]) -> str:
         f"is {shown(sender)}, which a worker could not name",
         "Send the signal with a model or None as its sender, or name the sender in sender=.",
     )
-
-
-@lru_cache(maxsize=1000)
-def _quoted_label(model: type[models.Model]) -> str:
-    return quote(model._meta.label)
 
 
 def _check_size(receiver: str, size: int) -> None:

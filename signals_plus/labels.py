@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -23,9 +23,8 @@ def signal_labels(function: Callable[..., Any], signals: Sequence[Signal]) -> Ma
     it, ``paid`` or ``signals.paid``, so that messages in flight keep their meaning when the list of
     signals is reordered. One without a name has its place in the list.
     """
-    known = dict(_names_known_to(function))
     return {
-        signal: builtin.NAMES.get(signal) or known.get(id(signal)) or str(place)
+        signal: builtin.NAMES.get(signal) or _name_known_to(function, signal) or str(place)
         for place, signal in enumerate(signals)
     }
 
@@ -55,17 +54,18 @@ def sender_labels(senders: Sequence[Any]) -> list[str | int]:
     return [name if names.count(name) == 1 else place for place, name in enumerate(names)]
 
 
-def _names_known_to(function: Callable[..., Any]) -> Iterator[tuple[int, str]]:
-    """Yield (id, name) of the signals in a function's module, the name to prefer last."""
+def _name_known_to(function: Callable[..., Any], signal: Signal) -> str | None:
     names = _globals_of(function)
-    for name, value in reversed(names.items()):
-        if isinstance(value, ModuleType):
-            for attribute, inner in reversed(list(vars(value).items())):
-                if isinstance(inner, Signal):
-                    yield id(inner), f"{name}.{attribute}"
-    for name, value in reversed(names.items()):
-        if isinstance(value, Signal) and name not in _DJANGOS:
-            yield id(value), name
+    for name, value in names.items():
+        if value is signal and name not in _DJANGOS:
+            return name
+    for name, value in names.items():
+        # By its type: isinstance() would make a lazy object, such as the settings, load itself.
+        if issubclass(type(value), ModuleType):
+            for attribute, inner in list(vars(value).items()):
+                if inner is signal:
+                    return f"{name}.{attribute}"
+    return None
 
 
 def _globals_of(function: Any) -> dict[str, Any]:

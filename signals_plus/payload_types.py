@@ -17,14 +17,21 @@ ClassT = TypeVar("ClassT", bound=type)
 class Codec(NamedTuple):
     """How values of one class travel."""
 
-    name: str
-    cls: type
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any]
 
 
-_by_name: dict[str, Codec] = {}
-_by_class: dict[type, Codec] = {}
+class PayloadType(NamedTuple):
+    """A class, what payloads call it, and where it was registered from."""
+
+    name: str
+    cls: type
+    codec: Codec
+    origin: Origin | None
+
+
+_by_name: dict[str, PayloadType] = {}
+_by_class: dict[type, PayloadType] = {}
 
 
 def payload_type(
@@ -65,25 +72,19 @@ def payload_type(
 
     def register(cls: ClassT) -> ClassT:
         _check(name, cls, encode, decode)
-        if encode is None or decode is None:
-            own = _default_codec(name, cls)
-        else:
-            own = Codec(name, cls, encode, decode)
-        replaced = _by_name.get(name)
-        if replaced is not None:
-            del _by_class[replaced.cls]
-        _by_name[name] = _by_class[cls] = own
+        codec = _codec_of(name, cls) if not encode or not decode else Codec(encode, decode)
+        _by_name[name] = _by_class[cls] = PayloadType(name, cls, codec, Origin.of(cls))
         return cls
 
     return register
 
 
-def for_class(cls: type) -> Codec | None:
+def for_class(cls: type) -> PayloadType | None:
     """Return how values of just this class travel; None if they do not."""
     return _by_class.get(cls)
 
 
-def named(name: object) -> Codec | None:
+def named(name: object) -> PayloadType | None:
     """Return what is registered under the name in this process."""
     return _by_name.get(name) if isinstance(name, str) else None
 
@@ -103,7 +104,7 @@ def _check(name: str, cls: Any, encode: object, decode: object) -> None:
             cls.__qualname__, f"is registered as {taken.name!r} already", "Give it one name."
         )
     other = _by_name.get(name)
-    if other is not None and other.cls is not cls and not _is_imported_again(other.cls, cls):
+    if other is not None and other.cls is not cls and not _is_imported_again(other, cls):
         raise InvalidPayloadTypeError(
             cls.__qualname__,
             f"is registered as {name!r}, the name of {other.cls.__qualname__}",
@@ -111,19 +112,18 @@ def _check(name: str, cls: Any, encode: object, decode: object) -> None:
         )
 
 
-def _is_imported_again(old: type, new: type) -> bool:
-    origin = Origin.of(old)
-    return origin is not None and origin.is_imported_again_as(Origin.of(new))
+def _is_imported_again(old: PayloadType, new: type) -> bool:
+    return old.origin is not None and old.origin.is_imported_again_as(Origin.of(new))
 
 
-def _default_codec(name: str, cls: type) -> Codec:
+def _codec_of(name: str, cls: type) -> Codec:
     if issubclass(cls, Enum):
-        return Codec(name, cls, lambda member: member.value, cls)
+        return Codec(lambda member: member.value, cls)
     if issubclass(cls, tuple) and hasattr(cls, "_make"):
-        return Codec(name, cls, list, lambda values: cls(*values))
+        return Codec(list, cls._make)
     if dataclasses.is_dataclass(cls):
         _check_constructor(cls)
-        return Codec(name, cls, _fields_of, lambda values: _made_of_fields(cls, values))
+        return Codec(_fields_of, lambda values: _made_of_fields(cls, values))
     raise InvalidPayloadTypeError(
         cls.__qualname__,
         "is no dataclass, named tuple or Enum",

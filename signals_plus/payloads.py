@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from . import chains
 from .decoding import Decoder, read_sender
 from .exceptions import PayloadError
-from .faults import Fault, shown
+from .faults import Fault, reason, shown
 from .fragments import encode_event, with_arguments
 from .labels import signal_labels, signal_of
 from .lineage import Chain
@@ -48,8 +47,7 @@ SHOWN_ROWS = 5
 logger = logging.getLogger("signals_plus")
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedEvent:
+class EncodedEvent(NamedTuple):
     """What a payload says of one event, its rows not loaded."""
 
     signal: str
@@ -57,8 +55,7 @@ class EncodedEvent:
     kwargs: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedEvent:
+class LoadedEvent(NamedTuple):
     """One event, as its receiver gets it."""
 
     signal: str
@@ -66,8 +63,7 @@ class LoadedEvent:
     kwargs: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What a payload says, its form checked."""
 
     receiver: str
@@ -108,7 +104,7 @@ def decode(receiver: str, text: object, senders: Sequence[Any] = ()) -> Message:
     except Fault as fault:
         raise fault.error(receiver) from fault.__cause__
     except (TypeError, ValueError, KeyError) as error:
-        raise PayloadError(receiver, "the payload", f"is malformed ({error!r})") from error
+        raise PayloadError(receiver, "the payload", f"is malformed ({reason(error)})") from error
 
 
 def load(message: Message, on_missing: str) -> list[LoadedEvent]:
@@ -188,9 +184,7 @@ def _parsed(receiver: str, text: object) -> dict[str, Any]:
         if not isinstance(data, dict) or "v" not in data:
             raise ValueError("no version")
     except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadError(
-            receiver, "the payload", f"is no payload ({shown(str(error))})"
-        ) from error
+        raise PayloadError(receiver, "the payload", f"is no payload ({reason(error)})") from error
     return data
 
 
@@ -200,35 +194,45 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _events(data: Mapping[str, Any], senders: Sequence[Any]) -> Iterator[EncodedEvent]:
     if data["v"] == 1:
-        yield from _expanded((data["signal"], data["sender"], data["kwargs"]), senders)
+        events = [(data["signal"], data["sender"], data["kwargs"])]
     else:
-        if not isinstance(data["events"], list) or not data["events"]:
-            raise ValueError("events")
-        for event in data["events"]:
-            yield from _expanded(event, senders)
+        events = data["events"]
+    if not isinstance(events, list) or not events:
+        raise ValueError("events")
+    models: dict[str, Any] = {}  # looked up once for a message: nearly always it is one
+    for signal, written_sender, kwargs in events:
+        if not isinstance(signal, str) or not _are_arguments(kwargs):
+            raise ValueError("event")
+        if not isinstance(written_sender, str):
+            sender = read_sender(written_sender, senders)
+        else:
+            if written_sender not in models:
+                models[written_sender] = read_sender(written_sender, senders)
+            sender = models[written_sender]
+        for each in _written_out(written_sender, kwargs):
+            yield EncodedEvent(signal, sender, each)
 
 
-def _expanded(event: Any, senders: Sequence[Any]) -> Iterator[EncodedEvent]:
-    """Yield the events that were written as one, references to rows of the sender written out."""
-    signal, sender, kwargs = event
-    if not isinstance(signal, str) or not isinstance(kwargs, dict):
-        raise ValueError("event")
-    if "signal" in kwargs or "sender" in kwargs:
-        raise ValueError("kwargs")
-    loaded_sender, using = read_sender(sender, senders), kwargs.get("using")
-    keys = _own_keys(kwargs.get("instance"))
-    if keys is None:
-        yield EncodedEvent(signal, loaded_sender, kwargs)
+def _are_arguments(kwargs: Any) -> bool:
+    return isinstance(kwargs, dict) and "signal" not in kwargs and "sender" not in kwargs
+
+
+def _written_out(sender: Any, kwargs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of each event, with the one reference that is short written out.
+
+    That is the row of the sender: the only place where what is around a value counts.
+    """
+    instance = kwargs.get("instance")
+    if type(instance) is not dict or len(instance) != 1:
+        yield kwargs
+        return
+    ((tag, data),) = instance.items()
+    if tag == "$models":
+        if type(data) is not list or not data:
+            raise ValueError("rows")
+        for key in data:
+            yield {**kwargs, "instance": {"$model": [sender, kwargs.get("using"), key]}}
+    elif tag == "$model" and type(data) in (int, str):
+        yield {**kwargs, "instance": {"$model": [sender, kwargs.get("using"), data]}}
     else:
-        for key in keys:
-            instance = {"$model": [sender, using, key]}
-            yield EncodedEvent(signal, loaded_sender, {**kwargs, "instance": instance})
-
-
-def _own_keys(instance: Any) -> list[Any] | None:
-    if type(instance) is dict and len(instance) == 1:
-        if type(keys := instance.get("$models")) is list:
-            return keys
-        if type(key := instance.get("$model")) in (int, str):
-            return [key]
-    return None
+        yield kwargs

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import DataError, connections, models
 
 from . import scalars
-from .faults import MALFORMED, Fault, shown
+from .faults import MALFORMED, Fault, reason, shown
 
 Group = tuple[type[models.Model], str]
 
@@ -24,13 +24,14 @@ class Rows:
     def __init__(self, on_missing: str) -> None:
         self._on_missing = on_missing
         self._groups: dict[tuple[str, str], Group] = {}
+        self._resolved: dict[int, tuple[Group, Any]] = {}  # by id: a message is held while loaded
         self._wanted: dict[Group, dict[Any, None]] = {}
         self._found: dict[Group, dict[Any, models.Model]] = {}
 
     def want_all_in(self, value: Any) -> None:
         """Note every reference inside an encoded value."""
         for reference in _references(value):
-            group, key = self._resolve(reference)
+            group, key = self._resolved[id(reference)] = self._resolve(reference)
             self._wanted.setdefault(group, {})[key] = None
 
     def load(self) -> None:
@@ -44,7 +45,7 @@ class Rows:
                 self._found[model, alias] = rows.in_bulk(list(keys))
             except (*MALFORMED, DataError) as error:
                 raise Fault(
-                    f"refers to primary keys that no {model._meta.label} can have ({error!r})"
+                    f"refers to primary keys that no {model._meta.label} can have ({reason(error)})"
                 ) from error
 
     def get(self, reference: Any) -> models.Model | None:
@@ -54,7 +55,9 @@ class Rows:
             ObjectDoesNotExist: It is gone, with ``on_missing="raise"``.
             RowGone: It is gone, with ``on_missing="skip"``.
         """
-        group, key = self._resolve(reference)
+        if id(reference) not in self._resolved:
+            raise _no_row(reference)
+        group, key = self._resolved[id(reference)]
         found = self._found[group].get(key)
         if found is not None or self._on_missing == "none":
             return found
@@ -67,10 +70,10 @@ class Rows:
 
     def _resolve(self, reference: Any) -> tuple[Group, Any]:
         if type(reference) is not list or len(reference) != 3:
-            raise Fault(f"holds {shown(reference)}, which refers to no row")
+            raise _no_row(reference)
         label, alias, pk = reference
         if type(label) is not str or type(alias) is not str:
-            raise Fault(f"holds {shown(reference)}, which refers to no row")
+            raise _no_row(reference)
         group = self._groups.get((label, alias))
         if group is None:
             group = self._groups[label, alias] = model_named(label), known_alias(label, alias)
@@ -140,6 +143,10 @@ def _scalar(value: Any) -> Any:
         ((tag, data),) = value.items()
         return scalars.READERS[tag](data)
     return value
+
+
+def _no_row(reference: Any) -> Fault:
+    return Fault(f"holds {shown(reference)}, which refers to no row")
 
 
 def _no_key(model: type[models.Model], pk: Any) -> Fault:

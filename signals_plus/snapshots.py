@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 from django.db.models.fields.files import FieldFile
 
-from .encoding import plain, quote, write
+from .encoding import plain, quote, quoted_label, write
 from .faults import MALFORMED, Fault, shown
 
 
@@ -16,11 +16,11 @@ def write_row(instance: models.Model, alias: str) -> str:
     """Return the row as JSON text. What was not loaded is left out: no query is made."""
     meta, values = instance._meta, vars(instance)
     columns = ",".join(
-        f'"{field.attname}":{_write_column(instance, field, values[field.attname])}'
+        f"{quote(field.attname)}:{_write_column(instance, field, values[field.attname])}"
         for field in meta.concrete_fields
         if field.attname in values
     )
-    return f'{{"$snapshot":["{meta.label}",{quote(alias)},{{{columns}}}]}}'
+    return f'{{"$snapshot":[{quoted_label(type(instance))},{quote(alias)},{{{columns}}}]}}'
 
 
 def restore(model: type[models.Model], alias: str, values: Mapping[str, Any]) -> models.Model:
