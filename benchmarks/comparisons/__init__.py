@@ -1,0 +1,1 @@
+"""The contenders. Each module has ``measure(bench)``, which returns its figures by their names."""

@@ -1,0 +1,24 @@
+"""The queue that the contenders publish to."""
+
+from __future__ import annotations
+
+import os
+
+from .celery import app
+
+NAME = os.environ["BENCHMARKS_QUEUE"]
+
+
+def empty() -> None:
+    """Drop what was published: nobody is to work it off."""
+    with app.connection_for_write() as connection, connection.channel() as channel:
+        app.amqp.queues[NAME](channel).declare()
+        channel.queue_purge(NAME)
+
+
+def delete() -> None:
+    """Leave nothing behind in the broker."""
+    with app.connection_for_write() as connection, connection.channel() as channel:
+        channel.queue_delete(NAME)
+        if hasattr(channel, "client"):  # Redis keeps what the queue was bound to
+            channel.client.delete(f"_kombu.binding.{NAME}")
