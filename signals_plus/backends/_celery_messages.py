@@ -1,10 +1,10 @@
 """The messages of task receivers: made by Celery, or copied from one that Celery made.
 
 # Note [Copied messages]
-Nine tenths of what publishing a message costs are spent on finding out how it is to be published:
-options, routes, queue, headers. Of two messages of one task that follow one another only the id
-and the payload differ. So of many messages Celery makes the first, and the others are copies of
-what it gave to ``Producer.publish()``, with an id and a payload of their own.
+To find out how a message is to be published, its options, routes, queue and headers, costs about
+as much as to wait for the broker's answer. Of two messages of one task that follow one another
+only the id and the payload differ. So of many messages Celery makes the first, and the others are
+copies of what it gave to ``Producer.publish()``, with an id and a payload of their own.
 
 That holds while nothing else looks at each message. ``is_copyable`` and ``Template.of`` say what
 might; then Celery makes all messages, and each waits for the broker's answer. What is left to
@@ -68,6 +68,10 @@ class Message:
     id: str | None = None
     is_taken: bool = field(default=False, init=False)
     error: Exception | None = field(default=None, init=False)
+
+    @property
+    def is_settled(self) -> bool:
+        return self.is_taken or self.error is not None
 
     def publish(self, producer: Producer) -> None:
         """Let Celery make the message, and publish it."""

@@ -202,11 +202,11 @@ class _Call:
 
     def _publish_together(self, messages: list[Message]) -> None:
         def send(line: Line) -> None:
-            line.send([message for message in messages if not message.is_taken])
+            line.send([message for message in messages if not message.is_settled])
 
         error = self._publisher.attempt(lambda: self._send(send, objections=False))
         for message in messages:
-            if message.is_taken or message.error is not None:
+            if message.is_settled:
                 continue
             if error is not None and self._publisher.is_failure(error):
                 message.error = error
