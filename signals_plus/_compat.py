@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import django
@@ -18,7 +19,8 @@ M2M_CHANGED_SENDS_RAW = django.VERSION >= (6, 1)
 
 ReceiverLists = tuple[list[Any], list[Any]]
 Connections = dict[int, Any]
-LiveReceivers = Callable[[Signal, Any, ReceiverLists], ReceiverLists]
+FindReceivers = Callable[[Signal, Any], ReceiverLists]
+LiveReceivers = Callable[[FindReceivers, Signal, Any], ReceiverLists]
 
 
 def make_id(target: object) -> Any:
@@ -51,6 +53,12 @@ def connections(signal: Signal) -> Connections:
     return {id(entry): entry for entry in list(signal.receivers)}
 
 
+def has_newer(signal: Signal, connections: Connections) -> bool:
+    """Tell whether somebody was connected since, in no time: new ones come last."""
+    receivers = signal.receivers
+    return bool(receivers) and id(receivers[-1]) not in connections
+
+
 def _entries(
     signal: Signal, left_out: Connections
 ) -> Iterator[tuple[Any, Any, Callable[..., Any]]]:
@@ -70,17 +78,17 @@ def _entries(
 def hook_signal(signal: Signal, live: LiveReceivers) -> None:
     """Let ``live`` have the last word on whom this signal calls.
 
-    ``send``, ``asend``, their robust forms and ``has_listeners`` all ask ``_live_receivers``. The
-    class's method is looked up at every call, so that a patch of it (sentry-sdk's) is honoured
-    whether it came before or after.
+    ``send``, ``asend``, their robust forms and ``has_listeners`` all ask ``_live_receivers``.
     """
-    if "_live_receivers" in vars(signal):
-        return
+    if "_live_receivers" not in vars(signal):
+        # Partial objects: a function more is felt in every call of a receiver.
+        signal._live_receivers = partial(live, _ask_class, signal)  # type: ignore[method-assign]
 
-    def _live_receivers(sender: Any) -> ReceiverLists:
-        return live(signal, sender, type(signal)._live_receivers(signal, sender))
 
-    signal._live_receivers = _live_receivers  # type: ignore[method-assign]
+def _ask_class(signal: Signal, sender: Any) -> ReceiverLists:
+    # Looked up at every call, so that a patch of it (sentry-sdk's) is honoured whether it came
+    # before or after.
+    return type(signal)._live_receivers(signal, sender)
 
 
 def hook_every_signal(live: LiveReceivers) -> None:
@@ -91,7 +99,7 @@ def hook_every_signal(live: LiveReceivers) -> None:
         original = Signal._live_receivers
 
         def _live_receivers(self: Signal, sender: Any) -> ReceiverLists:
-            return live(self, sender, original(self, sender))
+            return live(original, self, sender)
 
         Signal._live_receivers = _live_receivers  # type: ignore[method-assign]
         _hooks_of_every_signal.add(live)

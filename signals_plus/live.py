@@ -12,13 +12,15 @@ from typing import Any, Protocol
 from django.dispatch import Signal
 
 from . import _compat
-from ._compat import ReceiverLists
+from ._compat import FindReceivers, ReceiverLists
 
 
 class Rule(Protocol):
     """Something that keeps receivers from being called until it has ended."""
 
     ended: bool
+
+    def silences(self, signal: Signal, sender: Any) -> bool: ...
 
     def matches(self, signal: Signal, sender: Any) -> bool: ...
 
@@ -67,15 +69,21 @@ def is_connected(signal: Signal, function: object) -> bool:
     return False
 
 
-def _live(signal: Signal, sender: Any, lists: ReceiverLists) -> ReceiverLists:
-    synchronous, asynchronous = lists
-    for rule in (*rules_here.get(), *everywhere.rules):
+def _live(find: FindReceivers, signal: Signal, sender: Any) -> ReceiverLists:
+    rules = rules_here.get() + everywhere.rules
+    for rule in rules:
+        if rule.silences(signal, sender):
+            return [], []
+    synchronous, asynchronous = find(signal, sender)
+    for rule in rules:
         if rule.matches(signal, sender):
             synchronous = rule.left(signal, synchronous)
             asynchronous = rule.left(signal, asynchronous)
-    # Stable, so that receivers of one priority keep the order in which they were connected.
-    # Only ours carry a priority, and ours are all connected as synchronous functions.
-    return sorted(synchronous, key=_negative_priority), asynchronous
+    if len(synchronous) > 1:
+        # Stable, so that receivers of one priority keep the order in which they were connected.
+        # Only ours carry a priority, and ours are all connected as synchronous functions.
+        synchronous = sorted(synchronous, key=_negative_priority)
+    return synchronous, asynchronous
 
 
 def _negative_priority(receiver: Any) -> int:

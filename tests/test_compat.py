@@ -140,8 +140,8 @@ class TestHookSignal:
         signal.connect(print, weak=False)
         asked: list[Any] = []
 
-        def live(signal: Signal, sender: Any, lists: Any) -> Any:
-            asked.append((signal, sender, lists))
+        def live(find: Any, signal: Signal, sender: Any) -> Any:
+            asked.append((signal, sender, find(signal, sender)))
             return [function], []
 
         _compat.hook_signal(signal, live)
@@ -155,7 +155,7 @@ class TestHookSignal:
         """Whoever replaces the class's method after us is asked too."""
         signal = Signal()
         signal.connect(print, weak=False)
-        _compat.hook_signal(signal, lambda signal, sender, lists: lists)
+        _compat.hook_signal(signal, lambda find, signal, sender: find(signal, sender))
 
         monkeypatch.setattr(Signal, "_live_receivers", lambda self, sender: ([function], []))
 
@@ -174,7 +174,7 @@ class TestHookEverySignal:
     def test_old_and_new_signals_obey(self) -> None:
         """Signals made before and after ask the hook."""
         before = Signal()
-        _compat.hook_every_signal(lambda signal, sender, lists: ([function], []))
+        _compat.hook_every_signal(lambda find, signal, sender: ([function], []))
         after = Signal()
 
         for signal in (before, after, post_save):
@@ -187,8 +187,8 @@ class TestHookEverySignal:
     def test_once_is_enough(self) -> None:
         """Hooking again with the same function changes nothing."""
 
-        def live(signal: Signal, sender: Any, lists: Any) -> Any:
-            return lists
+        def live(find: Any, signal: Signal, sender: Any) -> Any:
+            return find(signal, sender)
 
         _compat.hook_every_signal(live)
         hooked = Signal._live_receivers
