@@ -49,26 +49,45 @@ class Bench:
         return quick if self.quick else full
 
     def compare(
-        self, ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int
+        self,
+        ours: Callable[[], object],
+        theirs: Callable[[], object],
+        *,
+        rounds: int,
+        before: Callable[[], object] = gc.collect,
     ) -> Figure:
         """Return how long the one takes, as a multiple of the other."""
-        times = self.times({"ours": ours, "theirs": theirs}, rounds=rounds)
+        times = self.times({"ours": ours, "theirs": theirs}, rounds=rounds, before=before)
         return Figure.of_ratios(times["ours"], times["theirs"])
 
     def times(
-        self, contenders: Mapping[str, Callable[[], object]], *, rounds: int
+        self,
+        contenders: Mapping[str, Callable[[], object]],
+        *,
+        rounds: int,
+        before: Callable[[], object] = gc.collect,
     ) -> dict[str, list[float]]:
         """Return the seconds that each contender took in each round."""
-        return self.in_turn({name: _timed(run) for name, run in contenders.items()}, rounds=rounds)
+        timed = {name: _timed(run) for name, run in contenders.items()}
+        return self.in_turn(timed, rounds=rounds, before=before)
 
     def in_turn(
-        self, contenders: Mapping[str, Callable[[], T]], *, rounds: int
+        self,
+        contenders: Mapping[str, Callable[[], T]],
+        *,
+        rounds: int,
+        before: Callable[[], object] = gc.collect,
     ) -> dict[str, list[T]]:
         """Run each contender once a round, and return what each run returned.
 
         A round of its own comes first and does not count: caches, connections, lazy imports. The
         garbage collector is on, as it is in production, but what was there before is none of its
         business, and what one contender leaves behind is not collected at the cost of the next.
+
+        Args:
+            contenders: The contenders, by name.
+            rounds: How many; a tenth of it if quick.
+            before: Called before each run, to take away what the one before has left behind.
         """
         results: dict[str, list[T]] = {name: [] for name in contenders}
         order = list(contenders)
@@ -78,7 +97,7 @@ class Bench:
         gc.freeze()
         for _ in range(self.size(rounds, max(2, rounds // 10))):
             for name in order:
-                gc.collect()
+                before()
                 results[name].append(contenders[name]())
             order.append(order.pop(0))
         gc.unfreeze()

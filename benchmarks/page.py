@@ -101,4 +101,4 @@ def _number(value: float, unit: str) -> str:
         return f"{value:.0f} {unit}"
     if value < 0.2:
         return f"1/{1 / value:.0f}"
-    return f"{value:.2f} x" if value < 10 else f"{value:.0f} x"
+    return f"{value:.2f} x" if value < 10 else f"{value:.1f} x"

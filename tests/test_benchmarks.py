@@ -114,7 +114,7 @@ class TestPage:
             ({"skipped": "no redis", "failed": ""}, "no redis"),
             (figure(0.0051), "1/196"),
             (figure(1.234), "1.23 x"),
-            (figure(12.34), "12 x"),
+            (figure(12.34), "12.3 x"),
             (figure(1.234, low=1.1, high=1.3), "1.23 x (1.10 x … 1.30 x)"),
             (figure(1.234, note="by hand: 19 x"), "1.23 x; by hand: 19 x"),
         ],

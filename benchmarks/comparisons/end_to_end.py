@@ -22,7 +22,7 @@ READY_WITHIN = DONE_WITHIN = 120  # seconds
 
 
 def measure(bench: Bench) -> Mapping[str, Figure]:
-    count = bench.size(10_000, 500)
+    count = bench.size(10_000, 300)
     os.environ["BENCHMARKS_ROWS"] = str(count)
     Row.objects.bulk_create(Row(name=f"row {number}") for number in range(count))
     models = {"ours": WithPlusBatched, "theirs": ByHand, "chunked": ByHandChunked}
@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Mapping[str, Figure]:
     with _worker():
         times = bench.in_turn(
             {name: lambda r=each: _import(r) for name, each in rows.items()},  # type: ignore[misc]
-            rounds=3,
+            rounds=2,
         )
     return {
         "batched": Figure.of_ratios(times["ours"], times["theirs"]),

@@ -13,7 +13,7 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 
 from benchmarks.measuring import Bench, Figure
-from benchmarks.project.events import saved, send
+from benchmarks.project.events import in_many, in_one, saved
 from benchmarks.project.models import ByHand, ByHandBare, Row, WithPlus
 from signals_plus import receiver_on_commit
 
@@ -58,24 +58,3 @@ def measure(bench: Bench) -> Mapping[str, Figure]:
         "hundred": Figure.of_ratios(together["ours"], together["careful"]),
         "bare": Figure.of_ratios(together["ours"], together["bare"]),
     }
-
-
-def in_one(rows: list[Row]) -> Any:
-    """Send for all rows in one transaction."""
-
-    def run_in_one() -> None:
-        with transaction.atomic():
-            send(rows)
-
-    return run_in_one
-
-
-def in_many(rows: list[Row]) -> Any:
-    """Send for each row in a transaction of its own."""
-
-    def run_in_many() -> None:
-        for row in rows:
-            with transaction.atomic():
-                send([row])
-
-    return run_in_many

@@ -12,6 +12,7 @@ from django.dispatch import Signal
 from unified_signals import UnifiedSignal
 
 from benchmarks.measuring import Bench, Figure
+from benchmarks.project import queue
 from benchmarks.project.models import Row
 from signals_plus import receiver_task
 
@@ -36,7 +37,7 @@ def handle_message(sender: Any, message: Paid, **kwargs: Any) -> None:
 
 
 def measure(bench: Bench) -> Mapping[str, Figure]:
-    return {"send": bench.compare(_send, _send_message, rounds=60)}
+    return {"send": bench.compare(_send, _send_message, rounds=60, before=queue.empty)}
 
 
 def _send() -> None:

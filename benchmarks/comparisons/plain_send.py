@@ -65,7 +65,7 @@ def sender_of(signal: ModelSignal, times: int = 2_000) -> Callable[[], None]:
 def _against_a_process_without_signals_plus(bench: Bench) -> Figure:
     """Let two processes send in turn; new ones at times, for no two lie alike in memory."""
     ratios: list[float] = []
-    for _ in range(bench.size(12, 2)):
+    for _ in range(bench.size(10, 2)):
         with _process("with") as ours, _process("without") as theirs:
             times = bench.in_turn(
                 {"ours": lambda p=ours: _ask(p), "theirs": lambda p=theirs: _ask(p)},  # type: ignore[misc]

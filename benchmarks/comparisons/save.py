@@ -14,7 +14,7 @@ __all__ = ["measure", "on_commit"]  # importing it connects the receivers
 
 
 def measure(bench: Bench) -> Mapping[str, Figure]:
-    return {"save": bench.compare(saving(WithPlus), saving(ByHand), rounds=300)}
+    return {"save": bench.compare(saving(WithPlus), saving(ByHand), rounds=200)}
 
 
 def saving(model: type[Row], count: int = 100) -> Callable[[], None]:

@@ -11,10 +11,9 @@ from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from benchmarks.comparisons.on_commit import in_many, in_one
 from benchmarks.measuring import Bench, Figure
 from benchmarks.project import queue
-from benchmarks.project.events import saved
+from benchmarks.project.events import in_many, in_one, saved
 from benchmarks.project.models import ByHand, ByHandBare, Row, WithPlus
 from signals_plus import receiver_task
 
@@ -48,11 +47,13 @@ def measure(bench: Bench) -> Mapping[str, Figure]:
 
 def one_each(bench: Bench, theirs: type[Row]) -> Figure:
     """Send each event in a transaction of its own."""
-    queue.empty()
-    return bench.compare(in_many(saved(WithPlus, 50)), in_many(saved(theirs, 50)), rounds=60)
+    return bench.compare(
+        in_many(saved(WithPlus, 50)), in_many(saved(theirs, 50)), rounds=40, before=queue.empty
+    )
 
 
 def _together(bench: Bench) -> Figure:
     size = bench.size(1_000, 200)
-    queue.empty()
-    return bench.compare(in_one(saved(WithPlus, size)), in_one(saved(ByHand, size)), rounds=10)
+    return bench.compare(
+        in_one(saved(WithPlus, size)), in_one(saved(ByHand, size)), rounds=10, before=queue.empty
+    )

@@ -48,4 +48,5 @@ def _tell(**kwargs: object) -> None:
 
 @functools.cache
 def _redis() -> redis.Redis:
-    return redis.Redis.from_url(app.conf.broker_url)
+    # Without a time limit on the socket: the wait has one.
+    return redis.Redis.from_url(app.conf.broker_url, socket_timeout=None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from django.db import transaction
 from django.db.models.signals import ModelSignal, post_save
 
 from .models import Row
@@ -28,3 +29,24 @@ def send(rows: Iterable[Row], *, signal: ModelSignal = post_save, using: str = "
         signal.send(
             sender=type(row), instance=row, created=True, update_fields=None, raw=False, using=using
         )
+
+
+def in_one(rows: list[Row]) -> Callable[[], None]:
+    """Return a function that sends for all rows in one transaction."""
+
+    def send_in_one() -> None:
+        with transaction.atomic():
+            send(rows)
+
+    return send_in_one
+
+
+def in_many(rows: list[Row]) -> Callable[[], None]:
+    """Return a function that sends for each row in a transaction of its own."""
+
+    def send_in_many() -> None:
+        for row in rows:
+            with transaction.atomic():
+                send([row])
+
+    return send_in_many

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from .celery import app
@@ -10,7 +11,8 @@ NAME = os.environ["BENCHMARKS_QUEUE"]
 
 
 def empty() -> None:
-    """Drop what was published: nobody is to work it off."""
+    """Drop what was published, once the broker has it all: nobody is to work it off."""
+    gc.collect()
     with app.connection_for_write() as connection, connection.channel() as channel:
         app.amqp.queues[NAME](channel).declare()
         channel.queue_purge(NAME)
