@@ -112,6 +112,9 @@ class Summer(tzinfo):
     def utcoffset(self, moment: datetime | None) -> timedelta:
         return timedelta(hours=2)
 
+    def dst(self, moment: datetime | None) -> timedelta:
+        return timedelta(hours=1)
+
     def tzname(self, moment: datetime | None) -> str:
         return "summer"
 

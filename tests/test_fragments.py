@@ -149,7 +149,7 @@ def row_of_every_kind() -> ItemOfEveryKind:
         token=uuid.UUID(int=5),
         data=b"\x00\xff",
         address="::1",
-        point=Point(1, 2),
+        point=Point(1, 2),  # type: ignore[misc]
         settings={"a": [1, None, {"$model": 1}]},
         file="a/b.txt",
     )

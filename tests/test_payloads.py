@@ -218,7 +218,7 @@ class TestLoad:
             lambda: HiddenItem(hidden=True),
             lambda: DecimalKeyItem(id=Decimal("1.50")),
             lambda: DayItem(day=date(2026, 1, 1)),
-            lambda: PointItem(point=Point(1, 2)),
+            lambda: PointItem(point=Point(1, 2)),  # type: ignore[misc]
         ],
         ids=[
             "plain", "mti", "proxy", "uuid", "composite", "hidden by its default manager",
