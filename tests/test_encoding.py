@@ -31,9 +31,10 @@ from tests.travel import encode, there_and_back
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
-zones = st.sampled_from([BERLIN, zoneinfo.ZoneInfo("UTC"), UTC]) | st.timedeltas(
-    min_value=timedelta(hours=-23), max_value=timedelta(hours=23)
-).map(timezone)
+# Whole seconds: some releases of Python read a smaller offset of a time as none.
+zones = st.sampled_from([BERLIN, zoneinfo.ZoneInfo("UTC"), UTC]) | st.integers(-86399, 86399).map(
+    lambda seconds: timezone(timedelta(seconds=seconds))
+)
 scalars = (
     st.none()
     | st.booleans()
