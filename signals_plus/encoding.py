@@ -30,12 +30,7 @@ from django.db import models
 from django.utils.functional import Promise
 
 from . import payload_types, scalars
-from .faults import MAX_DEPTH, Fault, key_part, shown, too_deep
-
-REMEDY = (
-    "Send what docs/reference/payloads lists (JSON values, dates, Decimal, UUID, bytes, sets, "
-    "tuples, saved model instances, types registered with payload_type), or use receiver_on_commit."
-)
+from .faults import MALFORMED, MAX_DEPTH, Fault, key_part, refusal, shown, too_deep
 
 
 def write(value: Any, depth: int = 0) -> str:
@@ -81,13 +76,25 @@ def pk(instance: models.Model, value: Any) -> str:
     value = plain(value)
     if type(value) in scalars.WRITERS or type(value) in (int, str):
         return write(value)
-    field: Any = instance._meta.pk
-    text = field.value_to_string(instance)
-    if type(text) is not str or isinstance(field, models.CompositePrimaryKey):
+    try:
+        return field_text(instance, instance._meta.pk, value)
+    except MALFORMED as error:
         raise Fault(
             f"has the primary key {shown(value)}, which cannot travel",
-            "Primary keys may be of what payloads call a scalar, or of a field that writes text.",
-        )
+            "A key may be an int, text, a date, a Decimal, ..., or what its field writes as text.",
+        ) from error
+
+
+def field_text(instance: models.Model, field: Any, value: Any) -> str:
+    """Return a value of a type of the field's own as the field writes it, if it can read it too.
+
+    Raises:
+        One of ``faults.MALFORMED``: It cannot.
+    """
+    text = field.value_to_string(instance)
+    if type(text) is not str or hasattr(value, "resolve_expression"):
+        raise TypeError(f"{field!r} does not write text")
+    field.to_python(text)
     return quote(text)
 
 
@@ -237,22 +244,6 @@ def _write_class(value: type) -> str:
 def _has_own_state(value: Any) -> bool:
     """Tell whether a str, a Decimal, ... carries more than its value, which would be lost."""
     return bool(getattr(value, "__dict__", None)) or dataclasses.is_dataclass(value)
-
-
-def refusal(value: Any) -> Fault:
-    """Return why a value cannot travel, and the line that lets it, if there is one."""
-    kind = type(value)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    problem = f"is {shown(value)} ({name}), which cannot travel to a worker"
-    if isinstance(value, Enum) or dataclasses.is_dataclass(kind) or hasattr(kind, "_make"):
-        app_label = kind.__module__.split(".", maxsplit=1)[0]
-        line = f'@payload_type("{app_label}.{kind.__qualname__}")'
-        return Fault(problem, f"Write {line} above the class, once, and it can.")
-    for container in (dict, list, set, frozenset, tuple):
-        if isinstance(value, container):
-            remedy = f"Send {container.__name__}(value), or use receiver_on_commit."
-            return Fault(problem, remedy)
-    return Fault(problem, REMEDY)
 
 
 LEAVES: Mapping[type, Callable[[Any], str]] = {

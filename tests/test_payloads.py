@@ -36,6 +36,7 @@ from tests.testapp.models import (
     ItemProxy,
     Point,
     PointItem,
+    ShoutingItem,
     SpecialItem,
     Tag,
     UuidItem,
@@ -249,11 +250,31 @@ class TestLoad:
 
         assert there_and_back(row).shop == "dark"
 
+    def test_of_a_key_that_its_field_cannot_read_is_refused(self) -> None:
+        """When the signal is sent, not in the worker."""
+        row = PointItem.from_db("default", ["point"], [object()])
+
+        with pytest.raises(
+            PayloadError, match=r"value has the primary key .*, which cannot"
+        ):
+            encode(value=row)
+
     def test_finds_a_row_by_a_key_of_another_type(self) -> None:
         """A text from a form that was never read back."""
         Item.objects.create(pk=5, name="a")
 
         assert there_and_back(Item.from_db("default", ["id"], ["5"])).pk == 5
+
+    def test_finds_a_row_whose_key_the_database_writes_in_another_way(self) -> None:
+        """A lax collation takes "a" for "A"; a row that is gone is gone all the same."""
+        row, gone = (ShoutingItem.objects.create(name=name) for name in "ab")
+        events = [encode(row=row), encode(row=gone)]
+        ShoutingItem.objects.filter(pk="b").delete()
+
+        first, second = arrive(*events, on_missing="none")
+
+        assert first.kwargs["row"].pk == "A"
+        assert second.kwargs["row"] is None
 
     def test_reads_once_for_each_model_and_database(self) -> None:
         """Whatever the number of events, and wherever their rows stand."""

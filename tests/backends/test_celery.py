@@ -133,7 +133,7 @@ class TestTask:
         assert message.headers["task"] == f"{__name__}.score"
         assert message.headers["ignore_result"] is True
         assert message.content_type == "application/json"
-        assert json.loads(message.decode()[0][0])["kwargs"]["created"] is True
+        assert json.loads(message.decode()[0][0])["events"][0][2]["created"] is True
 
     @pytest.mark.parametrize("function", [score, score_later])
     def test_runs_the_function(self, function: Callable[..., Any], make_app: MakeApp) -> None:
