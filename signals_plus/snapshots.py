@@ -8,8 +8,10 @@ from typing import Any
 from django.db import models
 from django.db.models.fields.files import FieldFile
 
-from .encoding import field_text, plain, quote, quoted_label, write
+from .encoding import write
 from .faults import MALFORMED, Fault, shown
+from .leaves import quote
+from .references import field_text, plain, quoted_label
 
 
 def write_row(instance: models.Model, alias: str) -> str:
