@@ -10,32 +10,23 @@ A dictionary with one key that begins with ``$`` stands for a value that JSON ha
 ``$type``                  ``[name, value]`` of a registered type
 ========================== =================================================================
 
-and those of ``scalars``. The text is ASCII, so that its length is its size in bytes.
+and those of ``scalars``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from functools import lru_cache
-from json.encoder import encode_basestring_ascii
-from math import isfinite
 from typing import Any
-from uuid import UUID
 
-from django.apps import AppConfig, apps
+from django.apps import AppConfig
 from django.db import models
 from django.utils.functional import Promise
 
-from . import payload_types, scalars
-from .faults import MAX_DEPTH, Fault, key_part, shown, too_deep
-
-REMEDY = (
-    "Send what docs/reference/payloads lists (JSON values, dates, Decimal, UUID, bytes, sets, "
-    "tuples, saved model instances, types registered with payload_type), or use receiver_on_commit."
-)
+from . import payload_types, references, scalars
+from .faults import MAX_DEPTH, Fault, key_part, refusal, too_deep
+from .leaves import LEAVES, quote, tagged
 
 
 def write(value: Any, depth: int = 0) -> str:
@@ -52,108 +43,6 @@ def write(value: Any, depth: int = 0) -> str:
             raise too_deep()
         return container(value, depth + 1)
     return _write_other(value, depth)
-
-
-def quote(text: str) -> str:
-    """Return a string as JSON text."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise Fault(
-                f"is {shown(text)}, a text with a lone surrogate, which is no Unicode",
-                "Send the bytes, or replace what cannot be decoded.",
-            ) from error
-    return encode_basestring_ascii(text)
-
-
-def pk(instance: models.Model, value: Any) -> str:
-    """Return a primary key as JSON text: its field reads it back."""
-    kind = type(value)
-    if kind is int:
-        return _write_int(value)
-    if kind is str:
-        return quote(value)
-    if isinstance(value, tuple):
-        return f"[{','.join(pk(instance, part) for part in value)}]"
-    if kind is UUID:
-        return f'"{value}"'
-    value = plain(value)
-    if type(value) in scalars.WRITERS or type(value) in (int, str):
-        return write(value)
-    field: Any = instance._meta.pk
-    text = field.value_to_string(instance)
-    if type(text) is not str or isinstance(field, models.CompositePrimaryKey):
-        raise Fault(
-            f"has the primary key {shown(value)}, which cannot travel",
-            "Primary keys may be of what payloads call a scalar, or of a field that writes text.",
-        )
-    return quote(text)
-
-
-def plain(value: Any) -> Any:
-    """Return what a member of a str or int Enum is for a database; anything else as it is."""
-    if isinstance(value, Enum):
-        if isinstance(value, str):
-            return str.__str__(value)
-        if isinstance(value, int):
-            return int(value)
-    return value
-
-
-def row(instance: models.Model) -> str:
-    """Return a reference to a saved row as JSON text."""
-    state = instance._state
-    key = instance.pk
-    if state.adding or key is None or not instance._is_pk_set():  # type: ignore[attr-defined]
-        raise Fault(
-            f"is {shown(instance)}, which is not saved",
-            "Save it first: the worker loads it by its primary key.",
-        )
-    alias = quote(state.db or "default")
-    return f'{{"$model":[{quoted_label(instance.__class__)},{alias},{pk(instance, key)}]}}'
-
-
-@lru_cache(maxsize=1000)
-def quoted_label(model: type[models.Model]) -> str:
-    """Return the label of an installed model as JSON text."""
-    label = model._meta.label
-    try:
-        apps.get_model(label)
-    except LookupError as error:
-        raise Fault(
-            f"names the model {label!r}, which no worker has: it is of no installed app"
-        ) from error
-    return quote(label)
-
-
-def tagged(tag: str, data: Any) -> str:
-    """Return what a scalar's writer made of it as JSON text."""
-    return f'{{"{tag}":{quote(data) if type(data) is str else json.dumps(data)}}}'
-
-
-def _write_int(value: int) -> str:
-    if value.bit_length() > scalars.MAX_INT_BITS:
-        raise Fault(
-            f"is {shown(value)} (builtins.int), an integer of more than "
-            f"{scalars.MAX_INT_BITS} bits",
-            "Send it as text or bytes.",
-        )
-    return int.__repr__(value)
-
-
-def _write_float(value: float) -> str:
-    return float.__repr__(value) if isfinite(value) else tagged("$float", float.__repr__(value))
-
-
-def _scalar_writer(tag: str, write_scalar: Callable[[Any], Any]) -> Callable[[Any], str]:
-    def write_tagged(value: Any) -> str:
-        try:
-            return tagged(tag, write_scalar(value))
-        except ValueError as error:
-            raise Fault(str(error)) from error
-
-    return write_tagged
 
 
 def _write_list(value: Iterable[Any], depth: int) -> str:
@@ -212,7 +101,7 @@ def _write_other(value: Any, depth: int) -> str:
         inner = write(registered.codec.encode(value), depth + 1)
         return f'{{"$type":[{quote(registered.name)},{inner}]}}'
     if isinstance(value, models.Model):
-        return row(value)
+        return references.row(value)
     if isinstance(value, type):
         return _write_class(value)
     if isinstance(value, AppConfig):
@@ -230,7 +119,7 @@ def _write_class(value: type) -> str:
     if registered is not None:
         return f'{{"$class":[{quote(registered.name)}]}}'
     if issubclass(value, models.Model) and not value._meta.abstract:
-        return f'{{"$class":{quoted_label(value)}}}'
+        return f'{{"$class":{references.quoted_label(value)}}}'
     raise refusal(value)
 
 
@@ -239,30 +128,6 @@ def _has_own_state(value: Any) -> bool:
     return bool(getattr(value, "__dict__", None)) or dataclasses.is_dataclass(value)
 
 
-def refusal(value: Any) -> Fault:
-    """Return why a value cannot travel, and the line that lets it, if there is one."""
-    kind = type(value)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    problem = f"is {shown(value)} ({name}), which cannot travel to a worker"
-    if isinstance(value, Enum) or dataclasses.is_dataclass(kind) or hasattr(kind, "_make"):
-        app_label = kind.__module__.split(".", maxsplit=1)[0]
-        line = f'@payload_type("{app_label}.{kind.__qualname__}")'
-        return Fault(problem, f"Write {line} above the class, once, and it can.")
-    for container in (dict, list, set, frozenset, tuple):
-        if isinstance(value, container):
-            remedy = f"Send {container.__name__}(value), or use receiver_on_commit."
-            return Fault(problem, remedy)
-    return Fault(problem, REMEDY)
-
-
-LEAVES: Mapping[type, Callable[[Any], str]] = {
-    type(None): lambda _: "null",
-    bool: lambda value: "true" if value else "false",
-    int: _write_int,
-    float: _write_float,
-    str: quote,
-    **{kind: _scalar_writer(tag, writer) for kind, (tag, writer) in scalars.WRITERS.items()},
-}
 CONTAINERS: Mapping[type, Callable[[Any, int], str]] = {
     list: _write_list,
     tuple: _write_tuple,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import reprlib
+from enum import Enum
 
 from django.core.exceptions import ValidationError
 
@@ -16,6 +18,11 @@ MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 MAX_DEPTH = 100
 
 _SHOWN_PARTS = 8
+
+_REMEDY = (
+    "Send what docs/reference/payloads lists (JSON values, dates, Decimal, UUID, bytes, sets, "
+    "tuples, saved model instances, types registered with payload_type), or use receiver_on_commit."
+)
 
 
 class Fault(Exception):  # noqa: N818 - becomes a PayloadError, once the receiver is known
@@ -61,3 +68,19 @@ def key_part(key: object) -> str:
 def too_deep() -> Fault:
     """Return what is wrong with a value that goes on for ever, or nearly."""
     return Fault(f"is nested more than {MAX_DEPTH} levels deep", "It may contain itself.")
+
+
+def refusal(value: object) -> Fault:
+    """Return why a value cannot travel, and the line that lets it, if there is one."""
+    kind = type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    problem = f"is {shown(value)} ({name}), which cannot travel to a worker"
+    if isinstance(value, Enum) or dataclasses.is_dataclass(kind) or hasattr(kind, "_make"):
+        app_label = kind.__module__.split(".", maxsplit=1)[0]
+        line = f'@payload_type("{app_label}.{kind.__qualname__}")'
+        return Fault(problem, f"Write {line} above the class, once, and it can.")
+    for container in (dict, list, set, frozenset, tuple):
+        if isinstance(value, container):
+            remedy = f"Send {container.__name__}(value), or use receiver_on_commit."
+            return Fault(problem, remedy)
+    return Fault(problem, _REMEDY)

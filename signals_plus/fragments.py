@@ -16,11 +16,12 @@ from uuid import UUID
 from django.apps import AppConfig
 from django.db import models
 
-from . import encoding, labels, payload_types, snapshots
+from . import labels, payload_types, references, snapshots
 from .conf import MIN_PAYLOAD_BYTES, settings
 from .encoding import write
 from .exceptions import PayloadError
 from .faults import Fault, shown, too_deep
+from .leaves import tagged
 from .shapes import MAX_TEXT, Fragment, KnownShapes, Shape
 
 Arguments = Mapping[str, Any]
@@ -128,12 +129,12 @@ def _write_sender(sender: Any, senders: Sequence[Any]) -> str:
     if sender is None:
         return "null"
     if isinstance(sender, models.base.ModelBase):
-        return encoding.quoted_label(sender)
+        return references.quoted_label(sender)
     if isinstance(sender, AppConfig):
         return write(sender)
     for known, label in zip(senders, labels.sender_labels(senders), strict=True):
         if known is sender:
-            return encoding.tagged("$sender", label)
+            return tagged("$sender", label)
     if isinstance(sender, type) and payload_types.for_class(sender) is not None:
         return write(sender)
     raise Fault(

@@ -151,7 +151,8 @@ def receiver_task(
     """Connect a function to run as a task in a worker, enqueued after the transaction commits.
 
     The event is written as JSON when the signal is sent, inside the transaction. The instance
-    travels by model, database and primary key, and is loaded again in the worker. When the queue
+    travels by model, database and primary key, and is loaded again in the worker; a deleted one
+    travels as it was. When the queue
     cannot take the task after the commit, the request goes on: the failure is logged and
     ``signals_plus.signals.enqueue_failed`` is sent.
 
@@ -159,7 +160,7 @@ def receiver_task(
     import: a ``receivers.py`` of an installed app is found by itself.
 
     Args:
-        signal: A signal, or a list of them. Deletes and ``m2m_changed`` cannot travel yet.
+        signal: A signal, or a list of them.
         sender: As for ``receiver``.
         backend: An alias of ``SIGNALS_PLUS_BACKENDS``.
         using: As for ``receiver_on_commit``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -42,7 +42,7 @@ class Rows:
         for (model, alias), keys in self._wanted.items():
             rows = model._base_manager.using(alias)
             try:
-                self._found[model, alias] = rows.in_bulk(list(keys))
+                self._found[model, alias] = _read(rows, keys)
             except (*MALFORMED, DataError) as error:
                 raise Fault(
                     f"refers to primary keys that no {model._meta.label} can have ({reason(error)})"
@@ -102,6 +102,17 @@ def known_alias(label: str, alias: Any) -> str:
             "Give the workers the same DATABASES as the processes that send.",
         )
     return alias
+
+
+def _read(rows: models.QuerySet[models.Model], keys: Collection[Any]) -> dict[Any, models.Model]:
+    found = rows.in_bulk(list(keys))
+    if found.keys() <= set(keys):
+        return found
+    # A database, or a field, that gives back another key than it was asked for ("a" for "A").
+    for key in set(keys) - found.keys():
+        if (row := rows.filter(pk=key).first()) is not None:
+            found[key] = row
+    return found
 
 
 def _references(value: Any) -> Iterator[Any]:

@@ -8,8 +8,10 @@ from typing import Any
 from django.db import models
 from django.db.models.fields.files import FieldFile
 
-from .encoding import plain, quote, quoted_label, write
+from .encoding import write
 from .faults import MALFORMED, Fault, shown
+from .leaves import quote
+from .references import field_text, plain, quoted_label
 
 
 def write_row(instance: models.Model, alias: str) -> str:
@@ -52,15 +54,6 @@ def _write_column(instance: models.Model, field: models.Field[Any, Any], value: 
         return write(plain(value), 1)
     except Fault as fault:
         try:
-            return f'{{"$field":{_field_text(instance, field, value)}}}'
+            return f'{{"$field":{field_text(instance, field, value)}}}'
         except MALFORMED as error:
             raise fault.inside(f".{field.attname}") from error
-
-
-def _field_text(instance: models.Model, field: models.Field[Any, Any], value: Any) -> str:
-    """Let the field write a value of a type of its own, if it can read it too."""
-    text = field.value_to_string(instance)
-    if type(text) is not str or hasattr(value, "resolve_expression"):
-        raise TypeError(f"{field!r} does not write text")
-    field.to_python(text)
-    return quote(text)

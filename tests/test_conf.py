@@ -17,6 +17,7 @@ class TestSettings:
         """What a project gets that sets nothing."""
         assert ours.autodiscover == ("receivers",)
         assert ours.max_chain_depth == 50
+        assert ours.max_payload_bytes == 256 * 1024
         assert list(ours.backends) == ["default"]
         assert {"sessions", "django_celery_results", "django_q"} <= ours.excluded_senders
 
@@ -34,6 +35,14 @@ class TestSettings:
 
         with pytest.raises(SettingsError, match="SIGNALS_PLUS_MAX_CHAIN_DEPTH is '50'"):
             _ = ours.max_chain_depth
+
+    @pytest.mark.parametrize("value", [0, 1023, True, "1024", None, 2048.0])
+    def test_a_limit_that_no_event_fits_is_refused(self, value: Any, settings: Any) -> None:
+        """Also one that is no number."""
+        settings.SIGNALS_PLUS_MAX_PAYLOAD_BYTES = value
+
+        with pytest.raises(SettingsError, match="a whole number of at least 1024"):
+            _ = ours.max_payload_bytes
 
     def test_importing_the_package_needs_none(self) -> None:
         """No configured settings, and no queue is imported."""

@@ -31,9 +31,10 @@ from tests.travel import encode, there_and_back
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
-zones = st.sampled_from([BERLIN, zoneinfo.ZoneInfo("UTC"), UTC]) | st.timedeltas(
-    min_value=timedelta(hours=-23), max_value=timedelta(hours=23)
-).map(timezone)
+# Whole seconds: some releases of Python read a smaller offset of a time as none.
+zones = st.sampled_from([BERLIN, zoneinfo.ZoneInfo("UTC"), UTC]) | st.integers(-86399, 86399).map(
+    lambda seconds: timezone(timedelta(seconds=seconds))
+)
 scalars = (
     st.none()
     | st.booleans()
@@ -111,6 +112,9 @@ class Summer(tzinfo):
 
     def utcoffset(self, moment: datetime | None) -> timedelta:
         return timedelta(hours=2)
+
+    def dst(self, moment: datetime | None) -> timedelta:
+        return timedelta(hours=1)
 
     def tzname(self, moment: datetime | None) -> str:
         return "summer"
@@ -203,7 +207,7 @@ class TestWhatArrivesAsSomethingElse:
         with translation.override("de"):
             event = encode(value=gettext_lazy("Yes"))
 
-        assert '"Ja"' in event
+        assert '"Ja"' in event.text
 
     @pytest.mark.parametrize(
         ("value", "arrives"),

@@ -53,7 +53,7 @@ class Queue:
     """Writes what is sent, at once, and reads it when it is asked for."""
 
     def __init__(self) -> None:
-        self.events: list[str] = []
+        self.events: list[payloads.Fragment] = []
 
     def receive(self, signal: Signal, sender: Any, **kwargs: Any) -> None:
         self.events.append(
@@ -64,7 +64,9 @@ class Queue:
         return arrive_as("r", self.events, on_missing)
 
 
-def arrive_as(receiver: str, events: list[str], on_missing: str) -> list[payloads.LoadedEvent]:
+def arrive_as(
+    receiver: str, events: list[payloads.Fragment], on_missing: str
+) -> list[payloads.LoadedEvent]:
     message = payloads.decode(receiver, payloads.compose(receiver, events, ()))
     return payloads.load(message, on_missing)
 
@@ -149,7 +151,7 @@ def row_of_every_kind() -> ItemOfEveryKind:
         token=uuid.UUID(int=5),
         data=b"\x00\xff",
         address="::1",
-        point=Point(1, 2),
+        point=Point(1, 2),  # type: ignore[misc]
         settings={"a": [1, None, {"$model": 1}]},
         file="a/b.txt",
     )

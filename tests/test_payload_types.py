@@ -6,7 +6,6 @@ import enum
 import importlib
 import sys
 from collections import namedtuple
-from collections.abc import Iterator
 from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -24,13 +23,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _registered_types(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _registered_types(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has types of its own."""
     monkeypatch.setattr(payload_types, "_by_name", {})
     monkeypatch.setattr(payload_types, "_by_class", {})
     for name, cls in REGISTERED.items():
         payload_type(name)(cls)
-    return
 
 
 @dataclass(frozen=True)
