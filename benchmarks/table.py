@@ -68,7 +68,7 @@ ROWS = (
     Row(BATCH_RABBITMQ, "together", "the same, RabbitMQ", 1 / 60),
     Row(END_TO_END, "batched",
         "10,000 rows batched, until a prefork worker has loaded and handled all, Redis", 1 / 100),
-    Row(Run("growth"), "on_commit", "time per event, most against least of 10², 10³, 10⁴, 10⁵ "
+    Row(Run("growth"), "on_commit", "growth of the time per event over 10², 10³, 10⁴, 10⁵ "
         "events in one transaction", 1.2),
     Row(Run("growth"), "batched", "the same with `batch=True`", 1.2),
     Row(Run("savepoint"), "rollback", "rollback of a savepoint, 100,000 events pending", 1 / 20),

@@ -23,4 +23,4 @@ def delete() -> None:
     with app.connection_for_write() as connection, connection.channel() as channel:
         channel.queue_delete(NAME)
         if hasattr(channel, "client"):  # Redis keeps what the queue was bound to
-            channel.client.delete(f"_kombu.binding.{NAME}")
+            channel.client.delete(*channel.client.keys(f"*{NAME}*"), NAME)
