@@ -48,7 +48,7 @@ class Change(NamedTuple):
 class Merged(NamedTuple):
     """What is left of the events of one row."""
 
-    index: int  # of the last of them
+    place: int  # of the last of them
     changed: Mapping[str, Any]  # the arguments that are not those of the last
 
 

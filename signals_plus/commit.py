@@ -14,6 +14,8 @@ before a savepoint, before ``captureOnCommitCallbacks``, on a connection that wa
 - *Merging.* Right before Django runs its list, what survived is put together: neighbours become
   one token, and all items of a delivery that ``merges`` go to where its first one stands. Without
   this hook there would be more deliveries, never fewer events.
+- *Holding back.* Messages for a queue are cheaper sent together. Where the calls of other receivers
+  lie in between, they wait for up to ``TOGETHER`` of their kind, never for a callback of others.
 - *In tests.* A test that captures callbacks looks at Django's list by index, and no commit runs
   it. There each event is a token of its own, and the first of a delivery that ``merges`` takes the
   items of those behind it along. The first ``JOIN_FROM`` entries of a transaction are never joined,
@@ -23,7 +25,7 @@ before a savepoint, before ``captureOnCommitCallbacks``, on a connection that wa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 from django.db import connections, transaction
@@ -32,25 +34,31 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from .calling import outside_of_the_loop
 
 ItemT = TypeVar("ItemT")
-ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
 
-# An entry of Django's list: the savepoints around it, the callback, whether it is robust.
-Entry = tuple[set[str], Callable[[], object], bool]
+JOIN_FROM = 20
 
-JOIN_FROM = 100
+# So many items of a delivery that may wait are held back at most, so as to go out together.
+TOGETHER = 100
 
 # The attribute of a connection that has the hook.
 _HOOKED = "_signals_plus_merges_before_running"
 
 
-class Delivery(Protocol[ItemT_contra]):
+class Delivery(Protocol[ItemT]):
     """Whoever takes what was held, in the order in which it was sent."""
 
     @property
     def merges(self) -> bool:
         """Whether all items of one commit are delivered in one call."""
 
-    def deliver(self, items: list[ItemT_contra]) -> None: ...
+    @property
+    def may_wait(self) -> bool:
+        """Whether items may be held back for later ones, past the items of other deliveries."""
+
+    def deliver(self, items: list[ItemT]) -> None: ...
+
+
+Run = tuple[Delivery[Any], list[Any]]
 
 
 class Token:
@@ -61,7 +69,7 @@ class Token:
     def __init__(self, using: str) -> None:
         self.using = using
         # Who is to be given what, in order; and the lists in it that still take later items.
-        self.runs: list[tuple[Delivery[Any], list[Any]]] = []
+        self.runs: list[Run] = []
         self.merging: dict[Delivery[Any], list[Any]] = {}
         self.taken: set[Delivery[Any]] = set()
 
@@ -72,8 +80,7 @@ class Token:
             if delivery.merges:
                 for token in self._behind():
                     items += token.give(delivery)
-        for delivery, items in runs:
-            delivery.deliver(items)
+        _deliver(runs)
 
     def add(self, delivery: Delivery[ItemT], item: ItemT) -> None:
         """Hold one more item behind those that are held."""
@@ -118,6 +125,22 @@ class Token:
         return [token for token in behind if isinstance(token, Token)]
 
 
+def _deliver(runs: Iterable[Run]) -> None:
+    """Deliver in order. What is held back goes out however the others end."""
+    held: dict[Delivery[Any], list[Any]] = {}
+    try:
+        for delivery, items in runs:
+            if not delivery.may_wait:
+                delivery.deliver(items)
+                continue
+            held.setdefault(delivery, []).extend(items)
+            if len(held[delivery]) >= TOGETHER:
+                delivery.deliver(held.pop(delivery))
+    finally:
+        for delivery, items in held.items():
+            delivery.deliver(items)
+
+
 def collect(delivery: Delivery[ItemT], item: ItemT, *, using: str) -> None:
     """Deliver the item once the transaction open on ``using`` has committed; at once if none is.
 
@@ -144,14 +167,14 @@ def collect(delivery: Delivery[ItemT], item: ItemT, *, using: str) -> None:
 
 
 def _joinable(connection: BaseDatabaseWrapper) -> Token | None:
-    entries = connection.run_on_commit
+    entries: list[Any] = connection.run_on_commit
     if len(entries) < JOIN_FROM or not connection.in_atomic_block:
         return None
     savepoints, token, _ = entries[-1]
     if type(token) is not Token or savepoints != set(connection.savepoint_ids):
         return None
     for block in connection.atomic_blocks:
-        if block._from_testcase:
+        if block._from_testcase:  # type: ignore[attr-defined]
             return None
     return token
 
@@ -167,12 +190,12 @@ def _merge_before_running(connection: BaseDatabaseWrapper) -> None:
             connection.run_on_commit = _merged(connection.run_on_commit)
         run()
 
-    connection.run_and_clear_commit_hooks = run_and_clear_commit_hooks
+    connection.run_and_clear_commit_hooks = run_and_clear_commit_hooks  # type: ignore[method-assign]
     setattr(connection, _HOOKED, True)
 
 
-def _merged(entries: list[Entry]) -> list[Entry]:
-    merged: list[Entry] = []
+def _merged(entries: list[Any]) -> list[Any]:
+    merged: list[Any] = []
     merging: dict[Delivery[Any], list[Any]] = {}
     for entry in entries:
         token = entry[1]

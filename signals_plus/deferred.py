@@ -15,6 +15,7 @@ class DeferredReceiver(BaseReceiver):
     """Call the function for events that were sent earlier, under the chains that caused them."""
 
     options: DeferredOptions
+    may_wait = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from contextvars import ContextVar
 
 from .backends.base import Refused, Task
@@ -19,11 +18,12 @@ class Outgoing:
     """Takes the payloads of all receivers that share a backend, in the order in which to send."""
 
     merges = False
+    may_wait = True
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
 
-    def deliver(self, items: Sequence[tuple[Task, str]]) -> None:
+    def deliver(self, items: list[tuple[Task, str]]) -> None:
         """Enqueue them. What the queue refuses is logged and reported, never raised."""
         for refused in backends[self.alias].enqueue_many(items):
             logger.error(

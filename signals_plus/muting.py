@@ -6,7 +6,6 @@ import functools
 import inspect
 import sys
 import threading
-import unittest
 from collections.abc import Callable, Iterable
 from types import FunctionType, TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -147,7 +146,7 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         return muted
 
     def _decorate_class(self, decorated: type) -> None:
-        if issubclass(decorated, unittest.TestCase):
+        if _is_unittest_class(decorated):
             self._decorate_unittest_class(decorated)
         elif _is_factory(decorated):
             # All three: as another factory's SubFactory it does not pass _generate.
@@ -178,25 +177,30 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         for name, member in tests.items():
             setattr(decorated, name, self._decorate_function(member))
 
-    def _decorate_unittest_class(self, decorated: type[unittest.TestCase]) -> None:
-        set_up_class = decorated.setUpClass.__func__  # type: ignore[attr-defined]
+    def _decorate_unittest_class(self, decorated: Any) -> None:
+        set_up_class = decorated.setUpClass.__func__
         set_up = decorated.setUp
 
-        def setUpClass(cls: type[unittest.TestCase]) -> None:
+        def setUpClass(cls: Any) -> None:
             cls.enterClassContext(self._copy())
             set_up_class(cls)
 
-        def setUp(test: unittest.TestCase) -> None:
+        def setUp(test: Any) -> None:
             # Again for each test: an asyncio test runs in a context older than setUpClass.
             test.enterContext(self._copy())
             set_up(test)
 
-        decorated.setUpClass = classmethod(setUpClass)  # type: ignore[assignment]
-        decorated.setUp = setUp  # type: ignore[assignment, method-assign]
+        decorated.setUpClass = classmethod(setUpClass)
+        decorated.setUp = setUp
 
 
 def _not_ended(rules: tuple[live.Rule, ...]) -> tuple[live.Rule, ...]:
     return tuple(rule for rule in rules if not rule.ended)
+
+
+def _is_unittest_class(decorated: type) -> bool:
+    unittest = sys.modules.get("unittest")  # not imported here: it takes as long as this package
+    return unittest is not None and issubclass(decorated, unittest.TestCase)
 
 
 def _is_factory(decorated: type) -> bool:

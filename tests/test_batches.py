@@ -346,17 +346,21 @@ class TestBatchTask:
         assert names() == [[*"abcde"], ["tag"]]
         assert [event.instance._state.db for event in batches[0][1]][-1] == "other"
 
-    @pytest.mark.parametrize("model", [UuidItem, CompositeItem, SpecialItem])
+    @pytest.mark.parametrize(
+        ("model", "fields"),
+        [
+            (UuidItem, lambda n: {"name": str(n)}),
+            (SpecialItem, lambda n: {"name": str(n)}),
+            (CompositeItem, lambda n: {"shop": "a", "number": n}),
+        ],
+    )
     def test_loads_rows_whatever_their_keys(
-        self, queue: RecordingBackend, model: type[Item]
+        self, queue: RecordingBackend, model: Any, fields: Callable[[int], dict[str, Any]]
     ) -> None:
         """UUIDs, composite keys, children."""
         receiver_task(post_save, sender=model, batch=True)(handle)
         with transaction.atomic():
-            if model is CompositeItem:
-                rows = [CompositeItem.objects.create(shop="a", number=n) for n in range(3)]
-            else:
-                rows = [model.objects.create(name=str(n)) for n in range(3)]  # type: ignore[misc]
+            rows = [model.objects.create(**fields(n)) for n in range(3)]
 
         queue.work()
 

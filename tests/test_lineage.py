@@ -724,4 +724,8 @@ class TestHalfAKey:
         """(shop, None) names no row: two such objects are two."""
         one, two = CompositeItem(shop="a"), CompositeItem(shop="a")
 
-        assert lineage.Row.of(one, None) != lineage.Row.of(two, None)
+        first, second = Row.of(one, None), Row.of(two, None)
+
+        assert first is not None
+        assert second is not None
+        assert first.key != second.key

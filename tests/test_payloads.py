@@ -312,25 +312,25 @@ class TestLoad:
 
 class TestOnMissing:
     @pytest.fixture
-    def events(self) -> list[str]:
+    def events(self) -> list[payloads.Fragment]:
         gone, here = (Item.objects.create(pk=pk, name="a") for pk in (1, 2))
         events = [encode(instance=each, rows=[each, "a"], using="default") for each in (gone, here)]
         gone.delete()
         return events
 
-    def test_raise(self, events: list[str]) -> None:
+    def test_raise(self, events: list[payloads.Fragment]) -> None:
         """With the model, the key and the database."""
         with pytest.raises(Item.DoesNotExist, match=r"^testapp.Item pk=1 \(default\) does not"):
             arrive(*events, on_missing="raise")
 
-    def test_none(self, events: list[str]) -> None:
+    def test_none(self, events: list[payloads.Fragment]) -> None:
         """In its place, wherever that is."""
         first, second = arrive(*events, on_missing="none")
 
         assert first.kwargs == {"instance": None, "rows": [None, "a"], "using": "default"}
         assert second.kwargs["rows"][0].pk == 2
 
-    def test_skip(self, events: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    def test_skip(self, events: list[payloads.Fragment], caplog: pytest.LogCaptureFixture) -> None:
         """The event is left out, and one line says so."""
         with caplog.at_level(logging.INFO, "signals_plus"):
             loaded = arrive(*events, on_missing="skip")
