@@ -57,7 +57,7 @@ class TestDemo:
         _, demo = played
 
         assert (demo.returncode, demo.stderr) == (0, "")
-        assert "All 9 scenarios went as announced" in demo.stdout
+        assert "All 10 scenarios went as announced" in demo.stdout
 
     def test_leaves_no_worker_no_folder_and_no_file(self, played, files_before):
         shop, demo = played
@@ -67,9 +67,9 @@ class TestDemo:
         assert files_of_example() == files_before
 
     def test_plays_every_scenario_and_each_claim_holds(self, output):
-        headings = re.findall(r"^(\d)\. ", output, re.MULTILINE)
+        headings = re.findall(r"^(\d+)\. ", output, re.MULTILINE)
 
-        assert headings == [str(number) for number in range(1, 10)]
+        assert headings == [str(number) for number in range(1, 11)]
         assert "✗" not in output
         assert output.count("✓") > len(headings)
 
@@ -133,8 +133,8 @@ class TestDemoThatFails:
         _, demo = sabotaged
 
         assert demo.returncode == 1
-        assert "3 of 9 scenarios went otherwise than announced." in demo.stderr
-        assert "All 9" not in demo.stdout
+        assert "4 of 10 scenarios went otherwise than announced." in demo.stderr
+        assert "All 10" not in demo.stdout
 
     def test_says_what_it_expected_and_what_it_saw(self, sabotaged):
         _, demo = sabotaged
@@ -252,7 +252,7 @@ class TestDemoThroughABroker:
         if "does not answer" in demo.stderr and not required:
             pytest.skip(demo.stderr)
         assert (demo.returncode, demo.stderr) == (0, "")
-        assert "All 9 scenarios went as announced" in demo.stdout
+        assert "All 10 scenarios went as announced" in demo.stdout
 
 
 class TestProject:

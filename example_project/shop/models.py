@@ -62,3 +62,22 @@ class AuditLine(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+class CatalogueEntry(models.Model):
+    """A line of a supplier's catalogue. They come by the hundred thousand."""
+
+    title = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class IndexedEntry(models.Model):
+    """What the search knows of a catalogue entry: a row for each time the entry was indexed."""
+
+    entry = models.ForeignKey(CatalogueEntry, on_delete=models.CASCADE, related_name="indexed")
+    words = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return self.words

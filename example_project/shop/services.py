@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
 
-from .models import Order, Product
+from .models import CatalogueEntry, Order, Product
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,14 @@ def place_order(product: Product, quantity: int, email: str, *, card: str = "val
             logger.info("the card is declined")
             raise CardDeclinedError(card)
     return order
+
+
+def import_catalogue(titles: Iterable[str]) -> None:
+    """Save an entry for each title, all or none. They are taken one at a time."""
+    with transaction.atomic():
+        logger.info("reads the catalogue")
+        for title in titles:
+            CatalogueEntry.objects.create(title=title)
 
 
 def mail_confirmation(order: Order) -> None:

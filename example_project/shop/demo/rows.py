@@ -37,5 +37,10 @@ def names(rows: list[Row]) -> str:
     return ", ".join(row.who for row in rows) or "nothing"
 
 
+def runs(name: str, rows: list[Row]) -> int:
+    """Count how often something happened."""
+    return sum(row.who == name for row in rows)
+
+
 def _at(row: Row) -> float:
     return row.at

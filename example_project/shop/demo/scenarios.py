@@ -8,11 +8,12 @@ from contextlib import suppress
 from django.db.models.signals import post_save
 
 from shop.models import AuditLine, Customer, Order, Payment, Product, Review
-from shop.services import CardDeclinedError, mails_to, place_order
+from shop.services import CardDeclinedError, import_catalogue, mails_to, place_order
 from signals_plus import mute_signals
 
 from . import by_hand
-from .rows import Row, names
+from .catalogue import BATCH, EACH_ONCE, sightings, titles
+from .rows import names, runs
 from .stage import Check, Scenario, Stage, in_thread, only_by_hand
 
 
@@ -64,8 +65,8 @@ def recursion_by_hand(stage: Stage) -> list[Check]:
     with only_by_hand(by_hand.score_review, Review):
         Review.objects.create(text="a good teapot")
     rows = stage.settle()
-    runs = by_hand.BOUND
-    return [Check(f"{runs} runs for one review", runs, _runs("score_review", rows))]
+    bound = by_hand.BOUND
+    return [Check(f"{bound} runs for one review", bound, runs("score_review", rows))]
 
 
 def recursion(stage: Stage) -> list[Check]:
@@ -73,7 +74,7 @@ def recursion(stage: Stage) -> list[Check]:
     review = Review.objects.create(text="a good teapot")
     rows = stage.settle()
     return [
-        Check("1 run for one review", 1, _runs("score_review", rows)),
+        Check("1 run for one review", 1, runs("score_review", rows)),
         Check("its score is saved", 1, Review.objects.get(pk=review.pk).score),
     ]
 
@@ -83,8 +84,8 @@ def recursion_in_worker(stage: Stage) -> list[Check]:
     customer = Customer.objects.create(postcode="31-415")
     rows = stage.settle(rounds=2)
     return [
-        Check("1 task enqueued for one customer", 1, _runs("enqueue", rows)),
-        Check("1 run", 1, _runs("find_region", rows)),
+        Check("1 task enqueued for one customer", 1, runs("enqueue", rows)),
+        Check("1 run", 1, runs("find_region", rows)),
         Check("in the worker", "worker", stage.process_of("find_region")),
         Check("the region is saved", "south", Customer.objects.get(pk=customer.pk).region),
     ]
@@ -126,6 +127,17 @@ def mute(stage: Stage) -> list[Check]:
         Check("it has no audit line and no mail", (1, 0, 0), _left("archive@example.com")),
         Check("the customer's order has both", (1, 1, 1), _left("emil@example.com")),
         Check("and its 2 of 10 teapots", 8, _stock_of(new)),
+    ]
+
+
+def batch(stage: Stage) -> list[Check]:
+    """One message for a thousand rows. ``manage.py demo --import N`` has more of them."""
+    import_catalogue(titles(3 * BATCH))
+    rows = stage.settle()
+    return [
+        Check("3 messages for 3,000 rows", 3, runs("enqueue", rows)),
+        Check("for the worker", "worker", stage.process_of("index_entries")),
+        Check("which saw every row exactly once", EACH_ONCE, sightings()),
     ]
 
 
@@ -178,6 +190,11 @@ SCENARIOS = [
         "with mute_signals(post_save, senders=[Order])",
         mute,
     ),
+    Scenario(
+        "An import of 3,000 rows makes 3 messages, not 3,000",
+        "@receiver_task(post_save, sender=CatalogueEntry, batch=True) index_entries",
+        batch,
+    ),
 ]
 
 
@@ -194,7 +211,3 @@ def _left(email: str) -> tuple[int, int, int]:
     orders = Order.objects.filter(email=email).count()
     lines = AuditLine.objects.filter(text__startswith=email).count()
     return orders, lines, mails_to(email)
-
-
-def _runs(name: str, rows: list[Row]) -> int:
-    return sum(row.who == name for row in rows)
