@@ -14,7 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.shops import DEMO_TIME_LIMIT, EXAMPLE, MANAGE, Shop, is_running, worker_pid
+from tests.shops import (
+    DEMO_TIME_LIMIT,
+    EXAMPLE,
+    MANAGE,
+    Shop,
+    is_running,
+    skip_without_broker,
+    worker_pid,
+)
 
 
 @pytest.fixture
@@ -226,6 +234,19 @@ class TestDemoThatIsEnded:
         assert demo.returncode == 128 + signal.SIGTERM
         assert shop.left_behind() == []
 
+    def test_a_signal_ends_an_import_in_the_midst_of_its_rows(self, shop):
+        with shop.start([*MANAGE, "demo", "--import", "20000"]) as demo:
+            pid = worker_pid(demo.stdout.readline())
+            assert any(line.startswith("   saved") for line in demo.stdout)
+            demo.send_signal(signal.SIGINT)
+            output, errors = demo.communicate(timeout=DEMO_TIME_LIMIT)
+
+        assert demo.returncode == 128 + signal.SIGINT
+        assert "CommandError: Stopped by SIGINT." in errors.splitlines()
+        assert "indexed" not in output
+        assert not is_running(pid)
+        assert shop.left_behind() == []
+
     def test_kill_9_ends_the_worker_too(self, shop):
         with shop.start([*MANAGE, "demo"]) as demo:
             pid = worker_pid(demo.stdout.readline())
@@ -248,9 +269,7 @@ class TestDemoThroughABroker:
     def test_plays_every_scenario(self, shop, variable, default):
         demo = shop.run([*MANAGE, "demo"], CELERY_BROKER_URL=os.environ.get(variable, default))
 
-        required = os.environ.get("SIGNALS_PLUS_REQUIRE_SERVICES") == "1"
-        if "does not answer" in demo.stderr and not required:
-            pytest.skip(demo.stderr)
+        skip_without_broker(demo)
         assert (demo.returncode, demo.stderr) == (0, "")
         assert "All 10 scenarios went as announced" in demo.stdout
 

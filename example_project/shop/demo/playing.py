@@ -17,9 +17,10 @@ from django.db.backends.signals import connection_created
 
 from shop.trace import log_transactions
 
+from . import importing
 from .rows import Trace
 from .scenarios import SCENARIOS
-from .stage import Stage, logging_tasks
+from .stage import Check, Stage, logging_tasks
 from .stopping import Stopping
 from .timeline import BOLD, Printer
 from .worker import DemoError, Worker
@@ -34,24 +35,31 @@ def play_all(printer: Printer) -> str:
         DemoError: The demo could not be played to its end.
         Stopped: A signal ended it.
     """
+    start = time.monotonic()
+    with _stage(printer) as stage:
+        failed = _play(printer, stage)
+    number = f"{failed} of {len(SCENARIOS)}" if failed else f"All {len(SCENARIOS)}"
+    return _conclusion(printer, f"{number} scenarios", start, failed=bool(failed))
+
+
+def play_import(printer: Printer, amount: int) -> str:
+    """Play an import of so many rows instead; return and raise as ``play_all()``."""
+    start = time.monotonic()
+    with _stage(printer) as stage:
+        checks = importing.play(printer, stage, amount)
+        failed = not _all_hold(printer, checks)
+    return _conclusion(printer, "The import", start, failed=failed)
+
+
+@contextmanager
+def _stage(printer: Printer) -> Iterator[Stage]:
     if os.name != "posix":
         raise DemoError("The demo needs Linux or macOS (on Windows: WSL).")
-    start = time.monotonic()
-    log = settings.VAR / LOG
     stopping = Stopping()
-    worker = Worker(settings.BASE_DIR, log, Trace(settings.TRACE), stopping)
-    with stopping, _database(), worker:
+    worker = Worker(settings.BASE_DIR, settings.VAR / LOG, Trace(settings.TRACE), stopping)
+    with stopping, _database(), worker, logging_tasks():
         _greet(printer, worker)
-        failed = _play(printer, Stage(worker))
-    if failed:
-        return (
-            f"{failed} of {len(SCENARIOS)} scenarios went otherwise than announced. "
-            f"The worker's log: {log}"
-        )
-    took = time.monotonic() - start
-    printer.line()
-    printer.line(f"All {len(SCENARIOS)} scenarios went as announced, in {took:.1f} s.", BOLD)
-    return ""
+        yield Stage(worker)
 
 
 def _greet(printer: Printer, worker: Worker) -> None:
@@ -65,17 +73,28 @@ def _greet(printer: Printer, worker: Worker) -> None:
 def _play(printer: Printer, stage: Stage) -> int:
     """Play all scenarios and return how many went otherwise than announced."""
     failed = 0
-    with logging_tasks():
-        for number, scenario in enumerate(SCENARIOS, 1):
-            printer.heading(number, scenario)
-            checks = stage.play(scenario)
-            printer.rows(stage.rows)
-            ran = {row.who for row in stage.rows}
-            printer.never(name for name in scenario.never if name not in ran)
-            for check in checks:
-                printer.check(check)
-            failed += not all(check.holds for check in checks)
+    for number, scenario in enumerate(SCENARIOS, 1):
+        printer.heading(f"{number}. {scenario.title}", scenario.how)
+        checks = stage.play(scenario)
+        printer.rows(stage.rows)
+        ran = {row.who for row in stage.rows}
+        printer.never(name for name in scenario.never if name not in ran)
+        failed += not _all_hold(printer, checks)
     return failed
+
+
+def _all_hold(printer: Printer, checks: list[Check]) -> bool:
+    for check in checks:
+        printer.check(check)
+    return all(check.holds for check in checks)
+
+
+def _conclusion(printer: Printer, what: str, start: float, *, failed: bool) -> str:
+    if failed:
+        return f"{what} went otherwise than announced. The worker's log: {settings.VAR / LOG}"
+    printer.line()
+    printer.line(f"{what} went as announced, in {time.monotonic() - start:.1f} s.", BOLD)
+    return ""
 
 
 @contextmanager

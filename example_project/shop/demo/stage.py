@@ -64,10 +64,14 @@ class Stage:
     _rows_before: int = 0
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def play(self, scenario: Scenario) -> list[Check]:
-        """Play one scenario; its rows are in ``rows`` afterwards."""
+    def clear(self) -> None:
+        """Leave what happened so far out of what is looked at."""
         self._rows_before = len(self.worker.trace.rows())
         self.rows = []
+
+    def play(self, scenario: Scenario) -> list[Check]:
+        """Play one scenario; its rows are in ``rows`` afterwards."""
+        self.clear()
         checks = scenario.play(self)
         ran = [row.who for row in self.rows if row.who in scenario.never]
         if scenario.never:
@@ -75,10 +79,17 @@ class Stage:
             checks.append(Check(claim, expected=[], seen=ran))
         return checks
 
-    def settle(self, rounds: int = 1) -> list[Row]:
+    def settle(
+        self,
+        rounds: int = 1,
+        *,
+        timeout: float = SETTLE_TIMEOUT,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> list[Row]:
         """Wait until the worker has run all tasks, and return the rows of this scenario.
 
-        One round for the tasks enqueued so far, another for what these enqueued.
+        One round for the tasks enqueued so far, another for what these enqueued. ``timeout``:
+        seconds, for each; ``meanwhile`` is called while there is nothing to do but wait.
 
         Raises:
             DemoError: The broker did not take a task, or the worker did not run it in time.
@@ -87,8 +98,9 @@ class Stage:
             _enqueue_mark(number)
             self.worker.wait_for(
                 lambda row, text=str(number): (row.who, row.text) == (MARK, text),  # type: ignore[misc]
-                SETTLE_TIMEOUT,
+                timeout,
                 "ran a task",
+                meanwhile,
             )
         rows = self.worker.trace.rows()[self._rows_before :]
         self.rows = [row for row in rows if row.who != MARK]

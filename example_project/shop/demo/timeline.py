@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from .rows import Row
-from .stage import Check, Scenario
+from .stage import Check
 
 WIDTH = 100
 COLUMNS = "{:>9}  {:>7}  {:<11} {:<12} {:<18} "
@@ -39,10 +39,10 @@ class Printer:
         self.out.write(f"{text}\n")
         self.out.flush()
 
-    def heading(self, number: int, scenario: Scenario) -> None:
+    def heading(self, title: str, how: str) -> None:
         self.line()
-        self.line(f"{number}. {scenario.title}", BOLD)
-        self.line(f"   {scenario.how}", DIM)
+        self.line(title, BOLD)
+        self.line(f"   {how}", DIM)
 
     def rows(self, rows: Sequence[Row]) -> None:
         """Write a timeline: milliseconds since its first row, and where each thing happened."""

@@ -68,8 +68,16 @@ class Worker:
     def pid(self) -> int:
         return self.process.pid
 
-    def wait_for(self, seen: Callable[[Row], bool], timeout: float, what: str) -> None:
+    def wait_for(
+        self,
+        seen: Callable[[Row], bool],
+        timeout: float,
+        what: str,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
         """Wait until the trace has such a row, at most ``timeout`` seconds.
+
+        ``meanwhile`` is called again and again until then.
 
         Raises:
             DemoError: The worker ended, or the time is over.
@@ -80,7 +88,9 @@ class Worker:
             if (code := self.process.poll()) is not None:
                 raise self._error(f"The Celery worker ended with exit code {code} before it {what}")
             if time.monotonic() > deadline:
-                raise self._error(f"{timeout} seconds passed before the Celery worker {what}")
+                raise self._error(f"{timeout:.0f} seconds passed before the Celery worker {what}")
+            if meanwhile is not None:
+                meanwhile()
             time.sleep(POLL)
 
     def _start(self) -> subprocess.Popen[bytes]:
