@@ -45,11 +45,8 @@ class Change(NamedTuple):
         return cls(signal, row, kwargs.get("created"), kwargs.get("update_fields"))
 
 
-class Merged(NamedTuple):
-    """What is left of the events of one row."""
-
-    place: int  # of the last of them
-    changed: Mapping[str, Any]  # the arguments that are not those of the last
+# Where the last event of a row stands, and the arguments that are not those of that event.
+Merged = tuple[int, dict[str, Any]]
 
 
 def merge(changes: Sequence[Change]) -> list[Merged]:
@@ -65,7 +62,7 @@ def merge(changes: Sequence[Change]) -> list[Merged]:
             rows[key].add(index, change)
         else:
             rows[key] = _Net(index, change)
-    return [Merged(net.index, net.changed()) for net in rows.values() if net.existed or net.exists]
+    return [(net.index, net.changed()) for net in rows.values() if net.existed or net.exists]
 
 
 class _Net:

@@ -8,18 +8,16 @@ from typing import Any
 from . import lineage, validation
 from .connecting import BaseReceiver
 from .events import Event, row_alias, row_of
-from .options import DeferredOptions
 
 
 class DeferredReceiver(BaseReceiver):
     """Call the function for events that were sent earlier, under the chains that caused them."""
 
-    options: DeferredOptions
     may_wait = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.merges = self.options.merges
+        self.merges = self.options.batch or self.options.coalesce
 
     def validate(self) -> None:
         super().validate()

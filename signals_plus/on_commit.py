@@ -13,7 +13,6 @@ from . import coalescing, events, lineage, validation
 from .commit import collect
 from .deferred import DeferredReceiver, by_sender
 from .events import Event
-from .options import OnCommitOptions
 
 logger = logging.getLogger("signals_plus")
 
@@ -22,8 +21,6 @@ T = TypeVar("T", Event, list[Event])
 
 class OnCommitReceiver(DeferredReceiver):
     """Capture each event when it is sent and call the function once it is committed."""
-
-    options: OnCommitOptions
 
     def validate(self) -> None:
         super().validate()

@@ -25,9 +25,8 @@ from .rows import RowGone, Rows
 from .shapes import Fragment, joined
 
 __all__ = [
-    "EncodedEvent",
+    "EventData",
     "Fragment",
-    "LoadedEvent",
     "Message",
     "compose",
     "decode",
@@ -47,27 +46,19 @@ SHOWN_ROWS = 5
 logger = logging.getLogger("signals_plus")
 
 
-class EncodedEvent(NamedTuple):
-    """What a payload says of one event, its rows not loaded."""
+class EventData(NamedTuple):
+    """What a payload says of one event; after ``load``, with its values and rows."""
 
     signal: str
     sender: Any
     kwargs: Mapping[str, Any]
 
 
-class LoadedEvent(NamedTuple):
-    """One event, as its receiver gets it."""
-
-    signal: str
-    sender: Any
-    kwargs: dict[str, Any]
-
-
 class Message(NamedTuple):
     """What a payload says, its form checked."""
 
     receiver: str
-    events: tuple[EncodedEvent, ...]
+    events: tuple[EventData, ...]
     chain: Chain
 
 
@@ -107,7 +98,7 @@ def decode(receiver: str, text: object, senders: Sequence[Any] = ()) -> Message:
         raise PayloadError(receiver, "the payload", f"is malformed ({reason(error)})") from error
 
 
-def load(message: Message, on_missing: str) -> list[LoadedEvent]:
+def load(message: Message, on_missing: str) -> list[EventData]:
     """Return the events with their rows, read with one query for each model and database.
 
     A row that several events refer to is one object.
@@ -144,7 +135,7 @@ def _read_rows(message: Message, rows: Rows) -> None:
         raise fault.error(message.receiver) from fault.__cause__
 
 
-def _want_rows(event: EncodedEvent, rows: Rows) -> None:
+def _want_rows(event: EventData, rows: Rows) -> None:
     for name, value in event.kwargs.items():
         if type(value) is dict or type(value) is list:
             try:
@@ -153,14 +144,14 @@ def _want_rows(event: EncodedEvent, rows: Rows) -> None:
                 raise fault.inside(name) from fault.__cause__
 
 
-def _loaded(receiver: str, event: EncodedEvent, decoder: Decoder) -> LoadedEvent:
+def _loaded(receiver: str, event: EventData, decoder: Decoder) -> EventData:
     kwargs = {}
     try:
         for name, value in event.kwargs.items():
             kwargs[name] = decoder.read(value)
     except Fault as fault:
         raise fault.inside(name).error(receiver) from fault.__cause__
-    return LoadedEvent(event.signal, event.sender, kwargs)
+    return EventData(event.signal, event.sender, kwargs)
 
 
 def _log_skipped(message: Message, gone: Sequence[str]) -> None:
@@ -192,7 +183,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _events(data: Mapping[str, Any], senders: Sequence[Any]) -> Iterator[EncodedEvent]:
+def _events(data: Mapping[str, Any], senders: Sequence[Any]) -> Iterator[EventData]:
     if data["v"] == 1:
         events = [(data["signal"], data["sender"], data["kwargs"])]
     else:
@@ -210,7 +201,7 @@ def _events(data: Mapping[str, Any], senders: Sequence[Any]) -> Iterator[Encoded
                 models[written_sender] = read_sender(written_sender, senders)
             sender = models[written_sender]
         for each in _written_out(written_sender, kwargs):
-            yield EncodedEvent(signal, sender, each)
+            yield EventData(signal, sender, each)
 
 
 def _are_arguments(kwargs: Any) -> bool:

@@ -13,7 +13,7 @@ from .connecting import BaseReceiver, connect
 from .events import row_alias
 from .exceptions import InvalidReceiverError
 from .on_commit import OnCommitReceiver
-from .options import DeferredOptions, OnCommitOptions, Options, TaskOptions, When
+from .options import Options, When
 from .tasks import TaskReceiver
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -120,7 +120,7 @@ def receiver_on_commit(
         def send_confirmation(sender, instance, **kwargs):
             mail.send(instance.email, f"Order {instance.pk}")
     """
-    options = OnCommitOptions(
+    options = Options(
         priority=priority, when=when, raw=raw, created=created, recursion=recursion,
         using=using, robust=robust, coalesce=coalesce, batch=batch,
     )  # fmt: skip
@@ -201,7 +201,7 @@ def receiver_task(
             name or "receiver_task()", f"asks for {', '.join(sorted(early))}",
             "This release does not have it yet. Leave it out.",
         )  # fmt: skip
-    options = TaskOptions(
+    options = Options(
         name=name, priority=priority, when=when, raw=raw, created=created, recursion=recursion,
         backend=backend, using=using, queue_name=queue_name, run_after=run_after,
         coalesce=coalesce, batch=batch, batch_size=batch_size,
@@ -233,9 +233,7 @@ def _decorator(
     signals = validation.signals_of(signal)
 
     def decorate(function: F) -> F:
-        validation.check_function(
-            function, signals, batch=isinstance(options, DeferredOptions) and options.batch
-        )
+        validation.check_function(function, signals, batch=options.batch)
         receiver = kind(
             function,
             name=name or naming.dotted_name(function),

@@ -17,7 +17,6 @@ from .conf import settings
 from .deferred import DeferredReceiver, by_sender
 from .enqueuing import outgoing
 from .events import Event
-from .options import TaskOptions
 from .registry import registry
 
 
@@ -31,8 +30,6 @@ class Pending(NamedTuple):
 
 class TaskReceiver(DeferredReceiver):
     """Write each event as JSON when it is sent, enqueue it once it is committed."""
-
-    options: TaskOptions
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

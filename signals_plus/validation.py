@@ -22,7 +22,7 @@ from django.dispatch import Signal
 from . import builtin, calling, naming
 from .exceptions import InvalidReceiverError
 from .lineage import RECURSION_MODES
-from .options import DeferredOptions, Options, TaskOptions
+from .options import Options
 
 
 def signals_of(signal: object) -> tuple[Signal, ...]:
@@ -123,7 +123,7 @@ def check_choice(name: str, keyword: str, value: object, choices: Sequence[objec
         raise InvalidReceiverError(name, f"has {keyword}={value!r}", f"Use one of {wanted}.")
 
 
-def check_deferred(name: str, options: DeferredOptions, signals: Sequence[Signal]) -> None:
+def check_deferred(name: str, options: Options, signals: Sequence[Signal]) -> None:
     """Refuse to wait for the commit of what no commit is about, and to merge what cannot be."""
     check_using(name, options.using)
     check_choice(name, "coalesce", options.coalesce, (True, False))
@@ -156,7 +156,7 @@ def check_using(name: str, using: object) -> None:
         )
 
 
-def check_task(name: str, function: Callable[..., Any], options: TaskOptions) -> None:
+def check_task(name: str, function: Callable[..., Any], options: Options) -> None:
     """Refuse a task that no worker could find."""
     if options.name is not None and not (isinstance(options.name, str) and options.name):
         raise InvalidReceiverError(

@@ -60,13 +60,13 @@ class Queue:
             payloads.encode_event("r", signal=builtin.NAMES[signal], sender=sender, kwargs=kwargs)
         )
 
-    def work(self, on_missing: str = "raise") -> list[payloads.LoadedEvent]:
+    def work(self, on_missing: str = "raise") -> list[payloads.EventData]:
         return arrive_as("r", self.events, on_missing)
 
 
 def arrive_as(
     receiver: str, events: list[payloads.Fragment], on_missing: str
-) -> list[payloads.LoadedEvent]:
+) -> list[payloads.EventData]:
     message = payloads.decode(receiver, payloads.compose(receiver, events, ()))
     return payloads.load(message, on_missing)
 
