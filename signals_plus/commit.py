@@ -14,8 +14,6 @@ before a savepoint, before ``captureOnCommitCallbacks``, on a connection that wa
 - *Merging.* Right before Django runs its list, what survived is put together: neighbours become
   one token, and all items of a delivery that ``merges`` go to where its first one stands. Without
   this hook there would be more deliveries, never fewer events.
-- *Holding back.* Messages for a queue are cheaper sent together. Where the calls of other receivers
-  lie in between, they wait for up to ``TOGETHER`` of their kind, never for a callback of others.
 - *In tests.* A test that captures callbacks looks at Django's list by index, and no commit runs
   it. There each event is a token of its own, and the first of a delivery that ``merges`` takes the
   items of those behind it along. The first ``JOIN_FROM`` entries of a transaction are never joined,
@@ -39,9 +37,6 @@ ItemT = TypeVar("ItemT")
 
 JOIN_FROM = 20
 
-# So many items of a delivery that may wait are held back at most, so as to go out together.
-TOGETHER = 100
-
 # The attribute of a connection that has the hook.
 _HOOKED = "_signals_plus_merges_before_running"
 
@@ -52,10 +47,6 @@ class Delivery(Protocol[ItemT]):
     @property
     def merges(self) -> bool:
         """Whether all items of one commit are delivered in one call."""
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether items may be held back for later ones, past the items of other deliveries."""
 
     def deliver(self, items: list[ItemT]) -> None: ...
 
@@ -82,7 +73,8 @@ class Token:
             if delivery.merges:
                 for token in self._behind():
                     items += token.give(delivery)
-        _deliver(runs)
+        for delivery, items in runs:
+            delivery.deliver(items)
 
     def add(self, delivery: Delivery[ItemT], item: ItemT) -> None:
         """Hold one more item behind those that are held."""
@@ -125,22 +117,6 @@ class Token:
         tokens = [entry[1] for entry in connections[self.using].run_on_commit]
         behind = tokens[tokens.index(self) + 1 :] if self in tokens else []
         return [token for token in behind if isinstance(token, Token)]
-
-
-def _deliver(runs: Iterable[Run]) -> None:
-    """Deliver in order. What is held back goes out however the others end."""
-    held: dict[Delivery[Any], list[Any]] = {}
-    try:
-        for delivery, items in runs:
-            if not delivery.may_wait:
-                delivery.deliver(items)
-                continue
-            held.setdefault(delivery, []).extend(items)
-            if len(held[delivery]) >= TOGETHER:
-                delivery.deliver(held.pop(delivery))
-    finally:
-        for delivery, items in held.items():
-            delivery.deliver(items)
 
 
 def collect(delivery: Delivery[ItemT], item: ItemT, *, using: str) -> None:

@@ -13,8 +13,6 @@ from .events import Event, row_alias, row_of
 class DeferredReceiver(BaseReceiver):
     """Call the function for events that were sent earlier, under the chains that caused them."""
 
-    may_wait = False
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.merges = self.options.batch or self.options.coalesce

@@ -18,7 +18,6 @@ class Outgoing:
     """Takes the payloads of all receivers that share a backend, in the order in which to send."""
 
     merges = False
-    may_wait = True
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
