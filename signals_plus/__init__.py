@@ -5,7 +5,7 @@ from __future__ import annotations
 from .events import Event
 from .guards import recursion_guard
 from .muting import mute_signals
-from .payload_types import payload_type
+from .payloads import payload_type
 from .receivers import receiver, receiver_on_commit, receiver_task
 
 __version__ = "0.1.0"

@@ -13,7 +13,7 @@ from typing import Any
 from django.apps import apps
 from django.db import models
 
-from . import labels, payload_types, scalars, snapshots
+from . import labels, scalars, snapshots, types
 from .faults import MALFORMED, MAX_DEPTH, Fault, key_part, reason, shown, too_deep
 from .rows import Rows, known_alias, model_named
 
@@ -152,8 +152,8 @@ def _checked(function: Callable[[Any], Any], data: Any) -> Any:
         raise Fault(f"holds {shown(data)}, which cannot be read ({reason(error)})") from error
 
 
-def _type_named(name: Any) -> payload_types.PayloadType:
-    registered = payload_types.named(name)
+def _type_named(name: Any) -> types.PayloadType:
+    registered = types.named(name)
     if registered is None:
         raise Fault(
             f"is of the payload type {shown(name)}, which is not registered here",

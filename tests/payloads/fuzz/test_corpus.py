@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.reading import read
+from tests.payloads.fuzz.reading import read
 
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
 

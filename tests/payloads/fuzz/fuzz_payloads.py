@@ -14,7 +14,7 @@ import atheris
 import django
 from django.test.utils import setup_databases, teardown_databases
 
-from tests.fuzz.mutating import mutated
+from tests.payloads.fuzz.mutating import mutated
 
 HERE = Path(__file__).parent
 DICTIONARY = HERE / "payloads.dict"
@@ -35,7 +35,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     with atheris.instrument_imports(include=["signals_plus"]):
         django.setup()
-        from tests.fuzz.reading import read
+        from tests.payloads.fuzz.reading import read
 
     def one(data: bytes) -> None:
         read(data.decode("utf-8", "replace"))

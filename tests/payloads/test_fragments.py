@@ -28,6 +28,7 @@ from django.test.utils import CaptureQueriesContext
 
 from signals_plus import builtin, payloads
 from signals_plus.exceptions import PayloadError
+from tests.payloads.travel import arrive
 from tests.testapp.models import (
     CompositeItem,
     Item,
@@ -38,7 +39,6 @@ from tests.testapp.models import (
     Tag,
     UuidItem,
 )
-from tests.travel import arrive
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from signals_plus import payload_type, payloads
 from signals_plus.exceptions import PayloadError
 from signals_plus.lineage import Link, Row
+from tests.payloads.travel import arrive, encode, forged, there_and_back, written
 from tests.testapp.models import (
     CompositeItem,
     DayItem,
@@ -41,7 +42,6 @@ from tests.testapp.models import (
     Tag,
     UuidItem,
 )
-from tests.travel import arrive, encode, forged, there_and_back, written
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 

@@ -14,28 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple, NoReturn
 
+from ..exceptions import PayloadError
+from ..lineage import Chain
 from . import chains
 from .decoding import Decoder, read_sender
-from .exceptions import PayloadError
 from .faults import Fault, reason, shown
-from .fragments import encode_event, with_arguments
-from .labels import signal_labels, signal_of
-from .lineage import Chain
 from .rows import RowGone, Rows
 from .shapes import Fragment, joined
-
-__all__ = [
-    "EventData",
-    "Fragment",
-    "Message",
-    "compose",
-    "decode",
-    "encode_event",
-    "load",
-    "signal_labels",
-    "signal_of",
-    "with_arguments",
-]
 
 VERSION = 2
 READABLE_VERSIONS = (1, 2)

@@ -9,9 +9,9 @@ import pytest
 
 from signals_plus import payloads
 from signals_plus.exceptions import PayloadError
-from signals_plus.shapes import MAX_SHAPES, KnownShapes, Shape
+from signals_plus.payloads.shapes import MAX_SHAPES, KnownShapes, Shape
+from tests.payloads.travel import RECEIVER, arrive, encode
 from tests.testapp.models import Item, UuidItem
-from tests.travel import RECEIVER, arrive, encode
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.dispatch import Signal
 
-from . import builtin
-from .exceptions import PayloadError
-from .naming import dotted_name
+from .. import builtin
+from ..exceptions import PayloadError
+from ..naming import dotted_name
 
 _DJANGOS = frozenset(builtin.NAMES.values())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .lineage import Chain, Link, Row
+from ..lineage import Chain, Link, Row
 
 # So many rows of a batch travel with each event that it causes. For the rest, the limit of a
 # chain's length is the guard.

@@ -24,7 +24,7 @@ from django.apps import AppConfig
 from django.db import models
 from django.utils.functional import Promise
 
-from . import payload_types, references, scalars
+from . import references, scalars, types
 from .faults import MAX_DEPTH, Fault, key_part, refusal, too_deep
 from .leaves import LEAVES, quote, tagged
 
@@ -94,7 +94,7 @@ def _pairs(value: Mapping[Any, Any], depth: int) -> Iterable[str]:
 
 
 def _write_other(value: Any, depth: int) -> str:
-    registered = payload_types.for_class(type(value))
+    registered = types.for_class(type(value))
     if registered is not None:
         if depth >= MAX_DEPTH:
             raise too_deep()
@@ -115,7 +115,7 @@ def _write_other(value: Any, depth: int) -> str:
 
 
 def _write_class(value: type) -> str:
-    registered = payload_types.for_class(value)
+    registered = types.for_class(value)
     if registered is not None:
         return f'{{"$class":[{quote(registered.name)}]}}'
     if issubclass(value, models.Model) and not value._meta.abstract:

@@ -8,7 +8,7 @@ from enum import Enum
 
 from django.core.exceptions import ValidationError
 
-from .exceptions import PayloadError
+from ..exceptions import PayloadError
 
 # What a constructor, or a field of a model, raises for a value that no sender wrote.
 MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ValidationError)

@@ -16,10 +16,10 @@ from uuid import UUID
 from django.apps import AppConfig
 from django.db import models
 
-from . import labels, payload_types, references, snapshots
-from .conf import MIN_PAYLOAD_BYTES, settings
+from ..conf import MIN_PAYLOAD_BYTES, settings
+from ..exceptions import PayloadError
+from . import labels, references, snapshots, types
 from .encoding import write
-from .exceptions import PayloadError
 from .faults import Fault, shown, too_deep
 from .leaves import tagged
 from .shapes import MAX_TEXT, Fragment, KnownShapes, Shape
@@ -135,7 +135,7 @@ def _write_sender(sender: Any, senders: Sequence[Any]) -> str:
     for known, label in zip(senders, labels.sender_labels(senders), strict=True):
         if known is sender:
             return tagged("$sender", label)
-    if isinstance(sender, type) and payload_types.for_class(sender) is not None:
+    if isinstance(sender, type) and types.for_class(sender) is not None:
         return write(sender)
     raise Fault(
         f"is {shown(sender)}, which a worker could not name",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from signals_plus import payloads
-from signals_plus.shapes import Shape
+from signals_plus.payloads.shapes import Shape
 from tests.testapp.models import Item
 
 RECEIVER = "shop.r"

@@ -25,8 +25,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals_plus.exceptions import PayloadError
+from tests.payloads.travel import encode, there_and_back
 from tests.testapp.models import AbstractItem, Item, ItemProxy, Tag, UuidItem
-from tests.travel import encode, there_and_back
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
-from .exceptions import InvalidPayloadTypeError
-from .naming import Origin
+from ..exceptions import InvalidPayloadTypeError
+from ..naming import Origin
 
 ClassT = TypeVar("ClassT", bound=type)
 

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import pytest
 from django.db import models
 
-from signals_plus import payload_type, payload_types
+from signals_plus import payload_type
 from signals_plus.exceptions import InvalidPayloadTypeError, PayloadError
+from signals_plus.payloads import types
+from tests.payloads.travel import arrive, encode, forged, there_and_back
 from tests.testapp.models import Item
-from tests.travel import arrive, encode, forged, there_and_back
 
 pytestmark = pytest.mark.django_db
 
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _registered_types(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has types of its own."""
-    monkeypatch.setattr(payload_types, "_by_name", {})
-    monkeypatch.setattr(payload_types, "_by_class", {})
+    monkeypatch.setattr(types, "_by_name", {})
+    monkeypatch.setattr(types, "_by_class", {})
     for name, cls in REGISTERED.items():
         payload_type(name)(cls)
 

@@ -1,0 +1,28 @@
+"""Events as JSON, and back: what travels to a worker, and what does not.
+
+The sending side writes each event when it is sent (``encode_event``) and puts the events of a
+message together after the commit (``compose``). The worker reads a payload (``decode``) and loads
+its rows (``load``).
+"""
+
+from __future__ import annotations
+
+from .fragments import encode_event, with_arguments
+from .labels import signal_labels, signal_of
+from .messages import EventData, Message, compose, decode, load
+from .shapes import Fragment
+from .types import payload_type
+
+__all__ = [
+    "EventData",
+    "Fragment",
+    "Message",
+    "compose",
+    "decode",
+    "encode_event",
+    "load",
+    "payload_type",
+    "signal_labels",
+    "signal_of",
+    "with_arguments",
+]
