@@ -63,7 +63,30 @@ class Block:
         self.has_ended = False
 
 
-NOBODY: frozenset[tuple[str, str]] = frozenset()
+class Others:
+    """The (receiver, key of a row) of a batch. Hardly anybody asks: written when somebody does."""
+
+    __slots__ = ("_pairs", "_receiver", "_rows")
+
+    def __init__(
+        self, receiver: str, rows: Iterable[Row | None], pairs: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        self._receiver = receiver
+        self._rows = list(rows)
+        self._pairs = frozenset(pairs)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._written())
+
+    def __contains__(self, pair: object) -> bool:
+        return pair in self._written()
+
+    def _written(self) -> frozenset[tuple[str, str]]:
+        if self._rows:
+            keys = ((self._receiver, row.key) for row in self._rows if row is not None)
+            self._pairs = self._pairs.union(keys)
+            self._rows = []
+        return self._pairs
 
 
 class Link(NamedTuple):
@@ -75,15 +98,15 @@ class Link(NamedTuple):
     receiver: str
     row: Row | None
     block: Block | None = None
-    others: frozenset[tuple[str, str]] = NOBODY
+    others: Others | None = None
 
     def __str__(self) -> str:
-        if self.others:
+        if self.others is not None:
             return f"{self.receiver} on a batch"
         return f"{self.receiver} on {self.row.key}" if self.row else self.receiver
 
     def is_for(self, receiver: str, row: Row, instance: object) -> bool:
-        if self.others and (receiver, row.key) in self.others:
+        if self.others is not None and (receiver, row.key) in self.others:
             return True
         return (
             self.receiver == receiver
@@ -96,7 +119,8 @@ class Link(NamedTuple):
         """Return who ran for which row."""
         if self.row is not None and self.block is None:
             yield self.receiver, self.row.key
-        yield from self.others
+        if self.others is not None:
+            yield from self.others
 
 
 Chain = tuple[Link, ...]
@@ -149,14 +173,13 @@ def is_allowed(receiver: str, instance: object, using: str | None, recursion: st
 
 def extended(chain: Chain, receiver: str, instance: object, using: str | None) -> Chain:
     """Return the chain under which the receiver runs."""
-    link = tuple.__new__(Link, (receiver, Row.of(instance, using), None, NOBODY))
+    link = tuple.__new__(Link, (receiver, Row.of(instance, using), None, None))
     return (*chain, link)
 
 
 def extended_by_batch(chain: Chain, receiver: str, rows: Iterable[Row | None]) -> Chain:
     """Return the chain under which the receiver runs for many rows at once."""
-    pairs = frozenset((receiver, row.key) for row in rows if row is not None)
-    return (*chain, Link(receiver, None, others=pairs))
+    return (*chain, Link(receiver, None, others=Others(receiver, rows)))
 
 
 def union(chains: Iterable[Chain]) -> Chain:
@@ -173,7 +196,7 @@ def union(chains: Iterable[Chain]) -> Chain:
     if not others:
         return deepest
     last = deepest[-1]
-    return (*deepest[:-1], last._replace(others=last.others | others))
+    return (*deepest[:-1], last._replace(others=Others("", (), others.union(last.others or ()))))
 
 
 @contextmanager

@@ -105,9 +105,13 @@ class TaskReceiver(DeferredReceiver):
     def work_off(self, payload: str) -> None:
         """Call the function for what the payload holds."""
         message = payloads.decode(self.name, payload, self.senders)
+        signals = {
+            label: payloads.signal_of(self.name, self.labels, label)
+            for label in {each.signal for each in message.events}
+        }
         loaded = [
             Event(
-                signal=payloads.signal_of(self.name, self.labels, each.signal),
+                signal=signals[each.signal],
                 sender=each.sender,
                 kwargs=each.kwargs,
                 using=events.wait_alias(self.options.using, each.sender, each.kwargs),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..lineage import Chain, Link, Row
+from ..lineage import Chain, Link, Others, Row
 
 # So many rows of a batch travel with each event that it causes. For the rest, the limit of a
 # chain's length is the guard.
@@ -36,7 +36,7 @@ def decode(data: Any) -> Chain:
 
 def _written(link: Link) -> list[Any]:
     row = link.row.key if link.row and not link.row.unsaved else None
-    if not link.others:
+    if link.others is None:
         return [link.receiver, row]
     return [link.receiver, row, sorted(link.others)[:MAX_ROWS]]
 
@@ -47,8 +47,9 @@ def _link(entry: Any) -> Link:
     name, key, others = entry if len(entry) == 3 else (*entry, [])
     if not isinstance(name, str) or not isinstance(key, str | None) or not isinstance(others, list):
         raise ValueError("lineage")
+    pairs = [_pair(pair) for pair in others]
     return Link(
-        name, None if key is None else Row(key), others=frozenset(_pair(pair) for pair in others)
+        name, None if key is None else Row(key), others=Others("", (), pairs) if pairs else None
     )
 
 
