@@ -28,6 +28,9 @@ READABLE_VERSIONS = (1, 2)
 # How many rows that are gone one line of the log names.
 SHOWN_ROWS = 5
 
+# What JSON itself gives back as it was, and no check can refuse.
+_AS_THEY_ARE = frozenset({type(None), bool, str})
+
 logger = logging.getLogger("signals_plus")
 
 
@@ -133,7 +136,7 @@ def _loaded(receiver: str, event: EventData, decoder: Decoder) -> EventData:
     kwargs = {}
     try:
         for name, value in event.kwargs.items():
-            kwargs[name] = decoder.read(value)
+            kwargs[name] = value if type(value) in _AS_THEY_ARE else decoder.read(value)
     except Fault as fault:
         raise fault.inside(name).error(receiver) from fault.__cause__
     return EventData(event.signal, event.sender, kwargs)
