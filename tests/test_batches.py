@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from signals_plus import Event, mute_signals, receiver, receiver_on_commit, receiver_task
 from signals_plus.backends.handler import backends
 from signals_plus.exceptions import InvalidReceiverError, RecursionLimitError
+from signals_plus.payloads import chains
 from signals_plus.registry import registry
 from tests.queues import RecordingBackend
 from tests.testapp.models import CompositeItem, Item, SpecialItem, Tag, UuidItem
@@ -366,6 +367,86 @@ class TestBatchTask:
 
         assert [event.instance for event in batches[0][1]] == rows
 
+    @pytest.mark.parametrize("model", [Item, CompositeItem])
+    def test_loads_thousands_of_rows(
+        self, queue: RecordingBackend, model: type[Item], settings: Any
+    ) -> None:
+        """More than a statement of SQLite takes parameters or alternatives."""
+        settings.SIGNALS_PLUS_MAX_PAYLOAD_BYTES = 2**20
+        receiver_task(post_save, sender=model, batch=True, batch_size=3000)(handle)
+        with transaction.atomic():
+            for n in range(2500):
+                row = Item(name="a") if model is Item else CompositeItem(shop="a", number=n)
+                row.save(force_insert=True)
+
+        queue.work()
+
+        assert [len(events) for _, events in batches] == [2500]
+
+    def test_is_a_call_for_each_sender(self, queue: RecordingBackend) -> None:
+        """They share a message, and each call has the events of one of them, in their order."""
+        receiver_task(post_save, sender=[Item, Tag], batch=True)(handle)
+        with transaction.atomic():
+            save("a")
+            Tag.objects.create(name="b")
+            save("c")
+        messages = len(queue.sent)
+
+        queue.work()
+
+        assert messages == 1
+        assert [sender for sender, _ in batches] == [Item, Tag]
+        assert names() == [["a", "c"], ["b"]]
+
+    def test_is_a_message_for_each_database_and_each_commit(self, queue: RecordingBackend) -> None:
+        """What was committed apart is sent apart."""
+        receiver_task(post_save, sender=Item, batch=True)(handle)
+        with transaction.atomic(), transaction.atomic(using="other"):
+            save("a")
+            save("b", using="other")
+            save("c")
+        with transaction.atomic():
+            save("d")
+
+        queue.work()
+
+        assert names() == [["b"], ["a", "c"], ["d"]]
+        assert [{event.using for event in events} for _, events in batches] == [
+            {"other"}, {"default"}, {"default"},
+        ]  # fmt: skip
+
+    def test_has_only_events_that_the_receiver_is_for(self, queue: RecordingBackend) -> None:
+        """when=, created= and a mute are asked for each event, when it is sent."""
+        receiver_task(
+            post_save, sender=Item, batch=True, created=True,
+            when=lambda instance, **_: instance.name != "b",
+        )(handle)  # fmt: skip
+
+        with transaction.atomic():
+            first, *_ = save("a", "b", "c")
+            first.save()
+            with mute_signals(post_save):
+                save("d")
+        queue.work()
+
+        assert names() == [["a", "c"]]
+
+    def test_leaves_out_what_a_savepoint_took_back(self, queue: RecordingBackend) -> None:
+        """The others stay in one message, whatever savepoints they were sent in."""
+        receiver_task(post_save, sender=Item, batch=True)(handle)
+
+        with transaction.atomic():
+            save("a")
+            with rolled_back():
+                save("b")
+            for name in "cd":
+                Item.objects.update_or_create(name=name)
+        messages = len(queue.sent)
+        queue.work()
+
+        assert messages == 1
+        assert names() == [["a", "c", "d"]]
+
     def test_starts_a_new_message_where_one_would_grow_too_large(
         self, queue: RecordingBackend, settings: Any
     ) -> None:
@@ -496,6 +577,23 @@ class TestBatchTask:
         assert names() == [["a", "b", "c"]]
         assert handled == ["a", "b", "c"]
 
+    def test_carries_a_bounded_part_of_its_causes(self, queue: RecordingBackend) -> None:
+        """A thousand rows of a batch go along with what it sends, however many it had."""
+        receiver_task(post_save, sender=Tag, name="tags")(lambda **kwargs: None)
+
+        @receiver_task(post_save, sender=Item, batch=True, batch_size=3000, name="items")
+        def items(sender: Any, events: list[Event], **kwargs: Any) -> None:
+            Tag.objects.create(name="tag")
+
+        with transaction.atomic():
+            save(*"a" * 1500)
+        ((task, payload),) = queue.sent
+        queue.sent.clear()
+        task.run(payload)
+
+        ((_, _, rows),) = queue.payloads[0]["lineage"]
+        assert len(rows) == chains.MAX_ROWS
+
     def test_message_of_a_receiver_that_did_not_batch_then_still_runs(
         self, queue: RecordingBackend
     ) -> None:
@@ -545,6 +643,22 @@ class TestCoalesceTask:
             item.delete()
 
         assert queue.sent == []
+
+    def test_remembers_nothing_of_what_was_rolled_back(self, queue: RecordingBackend) -> None:
+        """No lock outlives the transaction: the same row is sent for the next one."""
+        receiver_task(post_save, sender=Item, coalesce=True, batch=True)(handle)
+        (item,) = save("a")
+        queue.sent.clear()
+
+        with rolled_back():
+            item.save()
+        item.name = "b"
+        with transaction.atomic():
+            item.save()
+            item.save()
+        queue.work()
+
+        assert names() == [["b"]]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,9 +9,10 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.sessions.base_session import AbstractBaseSession
@@ -334,6 +335,29 @@ class TestArguments:
         queue.work()
 
         assert received == [{"signal": refunded, "sender": Item, "order": item, "cents": [1, 2]}]
+
+    def test_that_are_false_are_not_missing(self, queue: RecordingBackend) -> None:
+        """Nothing is left out because it is empty, zero or None."""
+        sent = Signal()
+        receiver_task(sent)(handle)
+        arguments = {"a": 0, "b": "", "c": None, "d": False, "e": [], "f": {}, "g": frozenset()}
+
+        sent.send(sender=None, **arguments)
+        queue.work()
+
+        assert received == [{"signal": sent, "sender": None, **arguments}]
+
+    def test_that_are_dates_come_back_as_dates(self, queue: RecordingBackend) -> None:
+        """With their zone, beside whatever else a custom signal sends."""
+        sent = Signal()
+        receiver_task(sent)(handle)
+        moment = datetime(2026, 11, 21, 6, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+
+        sent.send(sender=None, at=moment, days=[moment.date()])
+        queue.work()
+
+        assert (received[0]["at"], received[0]["days"]) == (moment, [moment.date()])
+        assert received[0]["at"].tzinfo is moment.tzinfo
 
     def test_come_from_the_database_when_the_task_runs(self, queue: RecordingBackend) -> None:
         """The row is loaded, not carried: the task sees what is saved by then."""
