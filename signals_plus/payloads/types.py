@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
+from django.db import models
+
 from ..exceptions import InvalidPayloadTypeError
 from ..naming import Origin
+from .leaves import LEAVES
 
 ClassT = TypeVar("ClassT", bound=type)
 
@@ -29,6 +32,8 @@ class PayloadType(NamedTuple):
     codec: Codec
     origin: Origin | None
 
+
+TRAVEL_ALREADY = frozenset({*LEAVES, list, tuple, set, frozenset, dict})
 
 _by_name: dict[str, PayloadType] = {}
 _by_class: dict[type, PayloadType] = {}
@@ -69,6 +74,10 @@ def payload_type(
             amount: Decimal
             currency: str
     """
+    if isinstance(name, type):
+        raise InvalidPayloadTypeError(
+            repr(name), "is registered without a name", 'Write @payload_type("app.Class").'
+        )
 
     def register(cls: ClassT) -> ClassT:
         _check(name, cls, encode, decode)
@@ -94,6 +103,13 @@ def _check(name: str, cls: Any, encode: object, decode: object) -> None:
         raise InvalidPayloadTypeError(
             repr(cls), f"is registered as {name!r}", 'Write @payload_type("app.Class") on a class.'
         )
+    if cls in TRAVEL_ALREADY or issubclass(cls, models.Model):
+        raise InvalidPayloadTypeError(cls.__qualname__, "travels already", "Leave it out.")
+    for keyword, function in (("encode", encode), ("decode", decode)):
+        if function is not None and not callable(function):
+            raise InvalidPayloadTypeError(
+                cls.__qualname__, f"has {keyword}={function!r}", "Give a function of one argument."
+            )
     if (encode is None) is not (decode is None):
         raise InvalidPayloadTypeError(
             cls.__qualname__, "has only one of encode= and decode=", "Give both, or none."

@@ -238,6 +238,23 @@ class TestRefusal:
         with pytest.raises(InvalidPayloadTypeError, match=r'@payload_type\("app.Class"\)'):
             payload_type(name)(Angle)
 
+    def test_of_no_name_at_all(self) -> None:
+        """Python would put a function in the place of the class."""
+        with pytest.raises(InvalidPayloadTypeError, match=r"Angle'> is registered without a name"):
+            payload_type(Angle)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("functions", [{"encode": "str", "decode": int}, {"decode": 5}])
+    def test_of_functions_that_are_none(self, functions: Any) -> None:
+        """Nothing else would say so before a message is sent."""
+        with pytest.raises(InvalidPayloadTypeError, match=r"Angle has (encode='str'|decode=5)"):
+            payload_type("shop.Angle", **functions)(Angle)
+
+    @pytest.mark.parametrize("cls", [str, Decimal, list, dict, Item])
+    def test_of_a_class_that_travels_already(self, cls: type) -> None:
+        """Its functions would be called for some of its values at most."""
+        with pytest.raises(InvalidPayloadTypeError, match=r"travels already. Leave it out"):
+            payload_type("shop.Value", encode=str, decode=cls)(cls)
+
 
 def test_a_module_may_be_imported_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reload registers the new class in the old one's place."""
