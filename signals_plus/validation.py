@@ -184,6 +184,10 @@ def check_task(name: str, function: Callable[..., Any], options: Options) -> Non
         raise InvalidReceiverError(
             name, f"has batch_size={size!r}", "Give a whole number of events of at least 1."
         )
+    if size != Options.batch_size and not options.batch:
+        raise InvalidReceiverError(
+            name, f"has batch_size={size!r} without batch=True", "Add it, or leave the size out."
+        )
 
 
 def _parameters(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:

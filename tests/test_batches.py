@@ -289,6 +289,11 @@ class TestRefusal:
         with pytest.raises(InvalidReceiverError, match="has batch_size="):
             receiver_task(post_save, batch=True, batch_size=size)(handle)
 
+    def test_of_a_size_without_a_batch(self) -> None:
+        """It would do nothing, silently."""
+        with pytest.raises(InvalidReceiverError, match=r"has batch_size=10 without batch=True"):
+            receiver_task(post_save, batch_size=10, name="task")(lambda **kwargs: None)
+
 
 @pytest.fixture
 def queue(settings: Any) -> RecordingBackend:
