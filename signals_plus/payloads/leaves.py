@@ -52,7 +52,7 @@ def _scalar_writer(tag: str, write_scalar: Callable[[Any], Any]) -> Callable[[An
         try:
             return tagged(tag, write_scalar(value))
         except ValueError as error:
-            raise Fault(str(error)) from error
+            raise Fault(f"is {shown(value)}: {error}", "Send it as text.") from error
 
     return write_tagged
 

@@ -76,7 +76,7 @@ def _read_decimal(data: Any) -> Decimal:
 
 def _check_decimal(value: Decimal) -> Decimal:
     if value.is_finite() and abs(value.adjusted()) > MAX_DECIMAL_EXPONENT:
-        raise ValueError(f"is a Decimal with an exponent beyond {MAX_DECIMAL_EXPONENT}")
+        raise ValueError(f"a Decimal with an exponent beyond {MAX_DECIMAL_EXPONENT}")
     return value
 
 
@@ -86,7 +86,7 @@ def _read_timedelta(data: Any) -> timedelta:
 
 
 def _write_bytes(value: bytes | bytearray | memoryview) -> str:
-    return base64.b64encode(value).decode("ascii")
+    return base64.b64encode(bytes(value)).decode("ascii")  # a memoryview may have gaps
 
 
 def _read_bytes(data: Any) -> bytes:
