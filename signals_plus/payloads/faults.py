@@ -7,6 +7,7 @@ import reprlib
 from enum import Enum
 
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
 from ..exceptions import PayloadError
 
@@ -20,8 +21,9 @@ MAX_DEPTH = 100
 _SHOWN_PARTS = 8
 
 _REMEDY = (
-    "Send what docs/reference/payloads lists (JSON values, dates, Decimal, UUID, bytes, sets, "
-    "tuples, saved model instances, types registered with payload_type), or use receiver_on_commit."
+    "Send what the task can find it by (a row, a key, a file's name), or what travels: JSON "
+    "values, dates, Decimal, UUID, bytes, sets, tuples, saved model instances, types registered "
+    "with payload_type. Or use receiver_on_commit."
 )
 
 
@@ -74,11 +76,15 @@ def refusal(value: object) -> Fault:
     """Return why a value cannot travel, and the line that lets it, if there is one."""
     kind = type(value)
     name = f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(value, QuerySet):  # its repr would ask the database
+        problem = f"is a QuerySet of {value.model._meta.label} ({name}), which cannot travel"
+        return Fault(problem, "Send list(value) for its rows, or what the task can filter by.")
     problem = f"is {shown(value)} ({name}), which cannot travel to a worker"
     if isinstance(value, Enum) or dataclasses.is_dataclass(kind) or hasattr(kind, "_make"):
         app_label = kind.__module__.split(".", maxsplit=1)[0]
-        line = f'@payload_type("{app_label}.{kind.__qualname__}")'
-        return Fault(problem, f"Write {line} above the class, once, and it can.")
+        call = f'payload_type("{app_label}.{kind.__qualname__}")'
+        remedy = f"Write @{call} above it, or {call}({kind.__name__}) if it is not yours."
+        return Fault(problem, f"Register its class. {remedy}")
     for container in (dict, list, set, frozenset, tuple):
         if isinstance(value, container):
             remedy = f"Send {container.__name__}(value), or use receiver_on_commit."

@@ -75,7 +75,10 @@ def decode(receiver: str, text: object, senders: Sequence[Any] = ()) -> Message:
         )
     try:
         if data["receiver"] != receiver:
-            raise Fault(f"is for receiver {shown(data['receiver'])}")
+            raise Fault(
+                f"is for receiver {shown(data['receiver'])}",
+                "Give each payload to the task that has the receiver's name.",
+            )
         chain = chains.decode(data["lineage"])
         # Version 1 had the receiver's own step in it, which is known from the event.
         chain = chain[:-1] if version == 1 else chain

@@ -35,7 +35,8 @@ def quoted_label(model: type[models.Model]) -> str:
         apps.get_model(label)
     except LookupError as error:
         raise Fault(
-            f"names the model {label!r}, which no worker has: it is of no installed app"
+            f"names the model {label!r}, which no worker has: it is of no installed app",
+            "Add its app to INSTALLED_APPS.",
         ) from error
     return quote(label)
 

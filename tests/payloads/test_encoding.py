@@ -10,6 +10,8 @@ import math
 import sys
 import uuid
 import zoneinfo
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -213,6 +215,7 @@ class TestWhatArrivesAsSomethingElse:
         ("value", "arrives"),
         [
             (memoryview(b"ab"), b"ab"),
+            (memoryview(b"abcd")[::2], b"ac"),
             (SafeString("<b>"), "<b>"),
             (type("Stamp", (datetime,), {})(2026, 1, 1), datetime(2026, 1, 1)),
             (
@@ -262,13 +265,18 @@ class TestRefusal:
             (2**2000, "value", "more than 2000 bits. Send it as text or bytes"),
             (-(2**2000), "value", "more than 2000 bits"),
             (10 ** (sys.get_int_max_str_digits() + 1), "value", "is a value (builtins.int)"),
-            (Decimal("1E+1000000"), "value", "exponent beyond 999999"),
+            (
+                Decimal("1E+1000000"),
+                "value",
+                "is Decimal('1E+1000000'): a Decimal with an exponent",
+            ),
+            (Decimal("1E+1000000"), "value", "Send it as text"),
             ("\ud800", "value", "a lone surrogate"),
             ({"\ud800": 1}, "value['\\ud800']", "a lone surrogate"),
-            (Colour.RED, "value", '@payload_type("tests.Colour") above the class'),
-            (Shade.DARK, "value", '@payload_type("tests.Shade") above the class'),
-            (Line(5), "value", '@payload_type("tests.Line") above the class'),
-            (Pair(1, 2), "value", '@payload_type("tests.Pair") above the class'),
+            (Colour.RED, "value", '@payload_type("tests.Colour") above it'),
+            (Shade.DARK, "value", '@payload_type("tests.Shade") above it'),
+            (Line(5), "value", '@payload_type("tests.Line") above it'),
+            (Pair(1, 2), "value", '@payload_type("tests.Pair") above it'),
         ],
         ids=lambda each: type(each).__name__,
     )
@@ -282,6 +290,18 @@ class TestRefusal:
         assert raised.value.receiver == "shop.r"
         assert raised.value.argument == where
         assert words in str(raised.value)
+
+    def test_of_a_queryset_asks_the_database_nothing(
+        self, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
+    ) -> None:
+        """Its representation would."""
+        with (
+            django_assert_num_queries(0),
+            pytest.raises(
+                PayloadError, match=r"is a QuerySet of testapp.Item .* Send list\(value\)"
+            ),
+        ):
+            encode(value=[Item.objects.all()])
 
     def test_of_a_text_that_would_lose_what_it_holds(self) -> None:
         """A subclass travels as the plain type only if that is all of it."""
