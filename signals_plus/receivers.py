@@ -152,9 +152,8 @@ def receiver_task(
 
     The event is written as JSON when the signal is sent, inside the transaction. The instance
     travels by model, database and primary key, and is loaded again in the worker; a deleted one
-    travels as it was. When the queue
-    cannot take the task after the commit, the request goes on: the failure is logged and
-    ``signals_plus.signals.enqueue_failed`` is sent.
+    travels as it was. When the queue cannot take the task after the commit, the request goes on:
+    the failure is logged and ``signals_plus.signals.enqueue_failed`` is sent.
 
     ``"signals_plus"`` has to be in INSTALLED_APPS, and the receiver in a module that workers
     import: a ``receivers.py`` of an installed app is found by itself.
@@ -170,8 +169,8 @@ def receiver_task(
         batch: True: send the events of a transaction in as few messages as possible, and call the
             function as ``fn(sender, events, using, **kwargs)``. The rows of a message are loaded
             with one query per model and database.
-        batch_size: Events a message, at most; fewer where they would be larger than
-            ``SIGNALS_PLUS_MAX_PAYLOAD_BYTES``.
+        batch_size: With ``batch=True``: events a message, at most; fewer where they would be
+            larger than ``SIGNALS_PLUS_MAX_PAYLOAD_BYTES``.
         on_missing: A row is gone when the task runs: ``"skip"`` its event (logged), ``"raise"``
             its ``DoesNotExist``, or ``"none"``: pass None in its place.
         name: The task's name. None: ``module.function``. Set it to keep messages in flight

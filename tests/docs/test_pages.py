@@ -43,7 +43,7 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
-from shop.models import Order, Page
+from shop.models import Order, Page, Product
 class OutOfStock(Exception): ...
 """
 }
