@@ -15,6 +15,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,33 @@ class TestWorker:
         # And the markers of work_off().
         assert len(project.runs("mark")) - before - 300 in {1, 2, 3}
         assert len(set(project.ids("mark"))) == len(project.ids("mark"))
+
+    def test_runs_a_batch_for_each_thousand_events(self, kind: str, project: Project) -> None:
+        """Every row of a transaction, once, in a handful of tasks."""
+        project.send("imported")
+
+        project.work_off()
+
+        numbers = [run["numbers"] for run in project.runs("count")]
+        assert [len(each) for each in numbers] == [1000, 1000, 500]
+        assert [*chain(*numbers)] == [*range(2500)]
+
+    def test_gives_what_is_no_row(self, kind: str, project: Project) -> None:
+        """The keys of m2m_changed, a type of the project's own, and what was deleted."""
+        project.send("parcel")
+        project.work_off()
+        project.send("parcel_gone")
+        project.work_off()
+
+        pid = project.process.pid
+        assert project.runs("stick") == [
+            {"pid": pid, "name": "a", "action": action, "pks": "{7}"}
+            for action in ("pre_add", "post_add")
+        ]
+        assert project.runs("book") == [
+            {"pid": pid, "name": "a", "price": "Price(amount=Decimal('9.90'), currency='EUR')"}
+        ]
+        assert project.runs("forget") == [{"pid": pid, "pk": 1, "name": "a", "origin": "Parcel"}]
 
     def test_retries_as_celery_was_told(self, kind: str, project: Project) -> None:
         """autoretry_for and its companions are Celery's own."""

@@ -43,6 +43,21 @@ class Gone(models.Model):
     pass
 
 
+class Imported(models.Model):
+    """One of many rows of a transaction."""
+
+    number = models.IntegerField()
+
+
+class Label(models.Model):
+    name = models.CharField(max_length=50)
+
+
+class Parcel(models.Model):
+    name = models.CharField(max_length=50)
+    labels = models.ManyToManyField(Label)
+
+
 class Marker(models.Model):
     """Saved to see that a worker has done all that was in the queue before it."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import F, Model
-from django.db.models.signals import post_save
+from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.dispatch import Signal
 
-from signals_plus import receiver_task
+from signals_plus import Event, payload_type, receiver_task
 
 from .models import (
     Audited,
@@ -19,9 +22,11 @@ from .models import (
     Flaky,
     Gone,
     Hidden,
+    Imported,
     Left,
     Marker,
     Page,
+    Parcel,
     Proxy,
     Right,
     Run,
@@ -108,6 +113,36 @@ def run_later(sender: Any, **kwargs: Any) -> None:
 @receiver_task(post_save, sender=Gone)
 def see_nothing(sender: Any, **kwargs: Any) -> None:
     write_down("see_nothing")
+
+
+@receiver_task(post_save, sender=Imported, batch=True)
+def count(sender: Any, events: list[Event], **kwargs: Any) -> None:
+    write_down("count", numbers=[event.instance.number for event in events])
+
+
+parcel_paid = Signal()
+
+
+@payload_type("worker_project.Price")
+@dataclass(frozen=True)
+class Price:
+    amount: Decimal
+    currency: str
+
+
+@receiver_task(post_delete, sender=Parcel)
+def forget(sender: Any, instance: Parcel, origin: type[Model], **kwargs: Any) -> None:
+    write_down("forget", pk=instance.pk, name=instance.name, origin=origin.__name__)
+
+
+@receiver_task(m2m_changed, sender=Parcel.labels.through)
+def stick(sender: Any, instance: Parcel, action: str, pk_set: set[int], **kwargs: Any) -> None:
+    write_down("stick", name=instance.name, action=action, pks=repr(pk_set))
+
+
+@receiver_task(parcel_paid, sender=Parcel)
+def book(sender: Any, parcel: Parcel, price: Price, **kwargs: Any) -> None:
+    write_down("book", name=parcel.name, price=repr(price))
 
 
 @receiver_task(post_save, sender=Marker)

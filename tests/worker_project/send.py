@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 import django
 from django.core.management import call_command
@@ -51,6 +52,29 @@ def many() -> None:
             Marker.objects.create()
 
 
+def imported() -> None:
+    from .models import Imported
+
+    with transaction.atomic():
+        for number in range(2500):
+            Imported.objects.create(number=number)
+
+
+def parcel() -> None:
+    from .models import Label, Parcel
+    from .receivers import Price, parcel_paid
+
+    row = Parcel.objects.create(name="a")
+    row.labels.add(Label.objects.create(pk=7, name="fragile"))
+    parcel_paid.send(sender=Parcel, parcel=row, price=Price(Decimal("9.90"), "EUR"))
+
+
+def parcel_gone() -> None:
+    from .models import Parcel
+
+    Parcel.objects.all().delete()
+
+
 def gone() -> None:
     from .models import Gone
 
@@ -74,8 +98,12 @@ def described() -> None:
 
 
 SCENARIOS: Mapping[str, Callable[[], None]] = {
-    each.__name__: each for each in (migrate, pair, pair_again, rolled_back, many, gone, described)
-}
+    each.__name__: each
+    for each in (
+        migrate, pair, pair_again, rolled_back, many, imported, parcel, parcel_gone, gone,
+        described,
+    )
+}  # fmt: skip
 
 if __name__ == "__main__":
     django.setup()
