@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -14,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from signals_plus import Event, mute_signals, receiver, receiver_on_commit, receiver_task
 from signals_plus.backends.handler import backends
-from signals_plus.exceptions import InvalidReceiverError, RecursionLimitError
+from signals_plus.exceptions import InvalidReceiverError, PayloadError, RecursionLimitError
 from signals_plus.payloads import chains
 from signals_plus.registry import registry
 from tests.queues import RecordingBackend
@@ -333,6 +335,36 @@ class TestBatchTask:
         queue.work()
 
         assert names() == [["b"]]
+
+    @pytest.mark.parametrize("value", [object(), "a" * 1_000_000], ids=["object", "megabyte"])
+    def test_of_an_argument_that_cannot_travel_rolls_back(
+        self, value: Any, queue: RecordingBackend
+    ) -> None:
+        """It is found when the signal is sent, though the message is written after the commit."""
+        sent = Signal()
+        receiver_task(sent, batch=True)(handle)
+
+        @transaction.atomic
+        def pay() -> None:
+            save("a")
+            sent.send(sender=None, value=value)
+
+        with pytest.raises(PayloadError, match=r"handle': (value is <object|the event takes 1000)"):
+            pay()
+
+        assert (Item.objects.count(), queue.sent) == (0, [])
+
+    def test_keeps_no_instance_until_the_commit(self, queue: RecordingBackend) -> None:
+        """A hundred thousand rows of a transaction are not all in memory."""
+        receiver_task(post_save, sender=Item, batch=True, coalesce=True)(handle)
+
+        with transaction.atomic():
+            instance = weakref.ref(save("a")[0])
+            gc.collect()
+            assert instance() is None
+        queue.work()
+
+        assert names() == [["a"]]
 
     def test_loads_the_rows_of_a_message_with_one_query_for_each_model_and_database(
         self, queue: RecordingBackend
