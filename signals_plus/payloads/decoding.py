@@ -104,7 +104,12 @@ class Decoder:
             raise Fault(f"holds {shown(data)}, which is no value of a registered type")
         if depth >= MAX_DEPTH:
             raise too_deep()
-        return _checked(_type_named(data[0]).codec.decode, self.read(data[1], depth + 1))
+        registered = _type_named(data[0])
+        remedy = (
+            f"Let {registered.name!r} read what it wrote until those messages are worked off: a "
+            "new field needs a default, a field that goes has to stay so long."
+        )
+        return _checked(registered.codec.decode, self.read(data[1], depth + 1), remedy)
 
     def _snapshot(self, data: Any, depth: int) -> Any:
         if type(data) is not list or len(data) != 3 or type(data[2]) is not dict:
@@ -145,11 +150,12 @@ def read_sender(value: Any, senders: Sequence[Any]) -> Any:
     )
 
 
-def _checked(function: Callable[[Any], Any], data: Any) -> Any:
+def _checked(function: Callable[[Any], Any], data: Any, remedy: str = "") -> Any:
     try:
         return function(data)
     except MALFORMED as error:
-        raise Fault(f"holds {shown(data)}, which cannot be read ({reason(error)})") from error
+        problem = f"holds {shown(data)}, which cannot be read ({reason(error)})"
+        raise Fault(problem, remedy) from error
 
 
 def _type_named(name: Any) -> types.PayloadType:

@@ -86,7 +86,7 @@ def decode(receiver: str, text: object, senders: Sequence[Any] = ()) -> Message:
     except Fault as fault:
         raise fault.error(receiver) from fault.__cause__
     except (TypeError, ValueError, KeyError) as error:
-        raise PayloadError(receiver, "the payload", f"is malformed ({reason(error)})") from error
+        raise _unreadable(receiver, "is malformed", error) from error
 
 
 def load(message: Message, on_missing: str) -> list[EventData]:
@@ -166,8 +166,17 @@ def _parsed(receiver: str, text: object) -> dict[str, Any]:
         if not isinstance(data, dict) or "v" not in data:
             raise ValueError("no version")
     except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadError(receiver, "the payload", f"is no payload ({reason(error)})") from error
+        raise _unreadable(receiver, "is no payload", error) from error
     return data
+
+
+def _unreadable(receiver: str, problem: str, error: Exception) -> PayloadError:
+    return PayloadError(
+        receiver,
+        "the payload",
+        f"{problem} ({reason(error)})",
+        "Give the task the text that was sent, as it was.",
+    )
 
 
 def _refuse_constant(name: str) -> NoReturn:

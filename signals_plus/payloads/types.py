@@ -164,8 +164,10 @@ def _fields_of(value: Any) -> dict[str, Any]:
 
 def _made_of_fields(cls: type, values: Mapping[str, Any]) -> Any:
     fields = dataclasses.fields(cls)
-    if not isinstance(values, dict) or not values.keys() <= {field.name for field in fields}:
-        raise ValueError(f"{cls.__qualname__} has other fields")
+    if not isinstance(values, dict):
+        raise TypeError(f"{cls.__qualname__} is made of fields")
+    if unknown := values.keys() - {field.name for field in fields}:
+        raise ValueError(f"{cls.__qualname__} has no field {min(unknown)!r}")
     made = cls(**{field.name: values[field.name] for field in fields if _given(field, values)})
     for field in fields:
         if not field.init and field.name in values:

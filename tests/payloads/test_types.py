@@ -185,6 +185,23 @@ class TestPayloadType:
         with pytest.raises(PayloadError):
             arrive(forged({"$type": data}))
 
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"amount": 1, "tax": 2}, "ValueError(\"Money has no field 'tax'\")"),
+            ({}, "missing 1 required positional argument: 'amount'"),
+        ],
+    )
+    def test_says_what_a_release_with_other_fields_wrote(
+        self, values: dict[str, int], words: str
+    ) -> None:
+        """And what the class needs until those messages are gone."""
+        with pytest.raises(PayloadError) as raised:
+            arrive(forged({"$type": ["shop.Money", values]}))
+
+        assert words in str(raised.value)
+        assert "Let 'shop.Money' read what it wrote" in str(raised.value)
+
     @pytest.mark.parametrize("data", [["shop.No"], [], [["shop.Money"]], ["shop.Money", 1]])
     def test_trusts_no_payload_that_names_a_class(self, data: Any) -> None:
         """The same for classes themselves."""
