@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from kombu import Connection
+from celery import Celery
+from kombu import Connection, Message
 from kombu.exceptions import OperationalError
 
 BROKERS = {
@@ -83,6 +84,16 @@ def payloads_in(url: str, queue: str) -> list[str]:
         channel.queue_delete(queue)
         if hasattr(channel, "client"):  # Redis keeps what the queue was bound to
             channel.client.delete(*(f"_kombu.binding{kind}.{queue}" for kind in ("", "_permanent")))
+    return found
+
+
+def taken(app: Celery, queue: str | None = None) -> list[Message]:
+    """Take what is in a queue of a memory broker."""
+    found = []
+    with app.connection_for_read() as connection, connection.channel() as channel:
+        name = queue or app.conf.task_default_queue
+        while (message := channel.basic_get(name, no_ack=True)) is not None:
+            found.append(channel.message_to_python(message))
     return found
 
 

@@ -25,10 +25,8 @@ from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from signals_plus import lineage, receiver_task, recursion_guard
-from signals_plus.backends.base import BaseBackend, Task
 from signals_plus.backends.handler import backends
 from signals_plus.exceptions import (
-    BackendError,
     InvalidReceiverError,
     PayloadError,
     RecursionLimitError,
@@ -37,40 +35,15 @@ from signals_plus.exceptions import (
 )
 from signals_plus.registry import registry
 from signals_plus.signals import enqueue_failed
+from tests.queues import RecordingBackend
 from tests.testapp.models import Item, ItemProxy, SpecialItem, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
 
-class RecordingBackend(BaseBackend):
-    """A queue that keeps what it was given, or refuses it."""
-
-    def __init__(self, alias: str, options: Any) -> None:
-        super().__init__(alias, options)
-        self.registered: list[str] = []
-        self.sent: list[tuple[Task, str]] = []
-        self.refuses = False
-
-    def register(self, task: Task) -> None:
-        if "refused" in task.options:
-            raise InvalidReceiverError(task.name, "is refused", "Leave it out.")
-        self.registered.append(task.name)
-
-    def enqueue(self, task: Task, payload: str) -> None:
-        if self.refuses:
-            raise BackendError(self.alias, "is down")
-        self.sent.append((task, payload))
-
-    def work(self) -> None:
-        """Run all that was sent, as a worker, and what that sends."""
-        while self.sent:
-            task, payload = self.sent.pop(0)
-            task.run(payload)
-
-
 @pytest.fixture
 def queue(settings: Any) -> RecordingBackend:
-    settings.SIGNALS_PLUS_BACKENDS = {"default": {"BACKEND": f"{__name__}.RecordingBackend"}}
+    settings.SIGNALS_PLUS_BACKENDS = {"default": {"BACKEND": "tests.queues.RecordingBackend"}}
     backend = backends["default"]
     assert isinstance(backend, RecordingBackend)
     return backend
@@ -228,7 +201,7 @@ class TestEnqueueing:
         with transaction.atomic():
             Item.objects.create(name="a")
             settings.SIGNALS_PLUS_BACKENDS = {
-                "default": {"BACKEND": f"{__name__}.RecordingBackend", "OPTIONS": {}}
+                "default": {"BACKEND": "tests.queues.RecordingBackend", "OPTIONS": {}}
             }
 
         assert len(backends["default"].sent) == 1  # type: ignore[attr-defined]

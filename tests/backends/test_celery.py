@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery, Task
+from celery import Task
 from django.db import transaction
 from django.db.models.signals import post_save
-from kombu import Message
 
 from signals_plus import receiver_task
 from signals_plus.backends.celery import CeleryBackend
@@ -23,6 +22,7 @@ from signals_plus.exceptions import InvalidReceiverError, SettingsError
 from signals_plus.registry import registry
 from signals_plus.signals import enqueue_failed
 from tests.backends.conftest import MakeApp
+from tests.services import taken
 from tests.testapp.models import Item
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -56,16 +56,6 @@ def _nothing_ran() -> None:
     ran.clear()
 
 
-def messages(app: Celery, queue: str | None = None) -> list[Message]:
-    """Take what is in a queue of a memory broker."""
-    found = []
-    with app.connection_for_read() as connection, connection.channel() as channel:
-        name = queue or app.conf.task_default_queue
-        while (message := channel.basic_get(name, no_ack=True)) is not None:
-            found.append(channel.message_to_python(message))
-    return found
-
-
 def named_task(name: str, **options: Any) -> None:
     """Register a task receiver of its own name, so that tests do not share Celery tasks."""
     receiver_task(post_save, sender=Item, name=name, **options)(score)
@@ -96,7 +86,7 @@ class TestTask:
         app = make_app()
         named_task(name)
         Item.objects.create(name="a")
-        (message,) = messages(app)
+        (message,) = taken(app)
 
         app.tasks[name](*message.decode()[0])
 
@@ -123,13 +113,13 @@ class TestTask:
 
         with transaction.atomic():
             Item.objects.create(name="kept")
-            before = messages(app)
+            before = taken(app)
         with transaction.atomic():
             Item.objects.create(name="undone")
             transaction.set_rollback(True)
 
         assert before == []
-        (message,) = messages(app)
+        (message,) = taken(app)
         assert message.headers["task"] == f"{__name__}.score"
         assert message.headers["ignore_result"] is True
         assert message.content_type == "application/json"
@@ -141,7 +131,7 @@ class TestTask:
         app = make_app()
         receiver_task(post_save, sender=Item)(function)
         Item.objects.create(name="a")
-        (message,) = messages(app)
+        (message,) = taken(app)
 
         app.tasks[message.headers["task"]](*message.decode()[0])
 
@@ -158,7 +148,7 @@ class TestTask:
         named_task("shop.again", rate_limit="10/s")
         Item.objects.create(name="a")
 
-        (message,) = messages(app)
+        (message,) = taken(app)
         app.tasks["shop.again"](*message.decode()[0])
         assert ran == ["a"]
         assert app.tasks["shop.again"].rate_limit == "10/s"
@@ -203,8 +193,8 @@ class TestBackendOptions:
 
         Item.objects.create(name="a")
 
-        assert messages(app) == []
-        assert len(messages(app, "mail")) == 1
+        assert taken(app) == []
+        assert len(taken(app, "mail")) == 1
 
     @pytest.mark.parametrize(
         ("name", "options"),
@@ -220,7 +210,7 @@ class TestBackendOptions:
 
         Item.objects.create(name="a")
 
-        assert messages(app)[0].headers["eta"] is not None
+        assert taken(app)[0].headers["eta"] is not None
 
     def test_base_is_a_class_of_the_project(self, make_app: MakeApp) -> None:
         """Attributes of the project's own task class are options too."""
@@ -331,7 +321,7 @@ class TestBackend:
         enqueue_failed.disconnect(record)
         assert len(sent) == 1
         assert "nowhere" in sent[0]
-        assert len(messages(app)) == 1
+        assert len(taken(app)) == 1
 
     @pytest.mark.parametrize("value", [0, -1, "1", True, None])
     def test_refuses_a_publish_timeout_that_is_none(self, value: object) -> None:

@@ -25,6 +25,7 @@ from tests.services import (
     each_broker,
     payloads_in,
     seconds,
+    taken,
     through,
 )
 from tests.testapp.models import Item
@@ -50,16 +51,6 @@ def numbered(task: ReceiverTask, count: int) -> list[tuple[ReceiverTask, str]]:
 
 def texts(messages: list[tuple[ReceiverTask, str]]) -> list[str]:
     return [payload for _, payload in messages]
-
-
-def taken(app: Celery, queue: str | None = None) -> list[Message]:
-    """Take what is in a queue of a memory broker."""
-    found = []
-    with app.connection_for_read() as connection, connection.channel() as channel:
-        name = queue or app.conf.task_default_queue
-        while (message := channel.basic_get(name, no_ack=True)) is not None:
-            found.append(channel.message_to_python(message))
-    return found
 
 
 class Counting(Task):
