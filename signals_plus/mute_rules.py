@@ -69,18 +69,25 @@ class MuteRule:
         self.receiver_ids = {make_id(receiver) for receiver in receivers}
         self.receivers = receivers  # held, so that no id is given away
         self.before = {signal: _compat.connections(signal) for signal in signals}
+        # Those of which nobody is called, as long as nobody is connected.
+        self.silenced = {} if receivers else self.before
 
     def silences(self, signal: Signal, sender: Any) -> bool:
         """Tell whether nobody is called at all, without asking who is connected.
 
         False where that takes a closer look.
         """
-        before = self.before.get(signal)
-        if before is None or self.ended or self.receivers:
-            return False
-        if self.senders and not self.matches(signal, sender):
-            return False
-        return not _compat.has_newer(signal, before)
+        before = self.silenced.get(signal)
+        return (
+            before is not None
+            and (not self.senders or self.matches(signal, sender))
+            and not _compat.has_newer(signal, before)
+        )
+
+    def end(self) -> None:
+        """Mute nothing any more, wherever the rule is still held."""
+        self.ended = True
+        self.silenced = {}
 
     def matches(self, signal: Signal, sender: Any) -> bool:
         return (

@@ -96,7 +96,7 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
             live.everywhere.rules = tuple(r for r in live.everywhere.rules if r is not rule)
         # Contexts that inherited the rule, and the one it was begun in, keep the object: the flag
         # ends it there too.
-        rule.ended = True
+        rule.end()
         live.rules_here.set(_not_ended(here))
 
     def __call__(self, decorated: T) -> T:
