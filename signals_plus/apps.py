@@ -21,6 +21,7 @@ class SignalsPlusConfig(AppConfig):
 
         for module in settings.autodiscover:
             _import_from_all_apps(module)
+        _ = settings.max_payload_bytes  # a wrong one is an error now, and not after a commit
         registry.go_live()
 
 

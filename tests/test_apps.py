@@ -162,3 +162,12 @@ class TestCeleryAtStart:
         result = start(tmp_path, modules={"receivers": tasks, "apps": late})
 
         assert "other thread: ['shop']" in result.stdout, result.stderr
+
+
+class TestSettings:
+    def test_a_limit_of_payloads_that_is_none_stops_the_start(self, tmp_path: Path) -> None:
+        """It is read after commits, where an error would cost the tasks."""
+        ended = start(tmp_path, modules={}, settings='SIGNALS_PLUS_MAX_PAYLOAD_BYTES="1 MB",')
+
+        assert ended.returncode != 0
+        assert "SIGNALS_PLUS_MAX_PAYLOAD_BYTES is '1 MB': it has to be a whole" in ended.stderr
