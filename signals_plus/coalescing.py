@@ -40,9 +40,18 @@ class Change(NamedTuple):
 
     @classmethod
     def of(cls, signal: Signal, kwargs: Mapping[str, Any]) -> Change:
-        """Read it from the arguments of the signal."""
+        """Read it from the arguments of the signal. It cannot fail: that would be too late."""
         row = Row.of(kwargs.get("instance"), row_alias(kwargs))
-        return cls(signal, row, kwargs.get("created"), kwargs.get("update_fields"))
+        if signal is not post_save:
+            return cls(signal, row, None, None)
+        return cls(signal, row, kwargs.get("created"), _names(kwargs.get("update_fields")))
+
+
+def _names(update_fields: Any) -> frozenset[str] | None:
+    """Return what ``save()`` sends; somebody may send the signal by hand, with a list."""
+    if not isinstance(update_fields, frozenset | set | list | tuple):
+        return None
+    return frozenset(name for name in update_fields if isinstance(name, str))
 
 
 # Where the last event of a row stands, and the arguments that are not those of that event.
@@ -52,16 +61,19 @@ Merged = tuple[int, dict[str, Any]]
 def merge(changes: Sequence[Change]) -> list[Merged]:
     """Return what is delivered, in the order in which each row was first concerned."""
     rows: dict[Hashable, _Net] = {}
+    inserted: set[str] = set()
     for index, change in enumerate(changes):
         if change.row is None:
             rows[index] = _Net(index, change)
             continue
         family = "row" if change.signal in _OF_A_ROW else id(change.signal)
         key = (family, change.row.key)
+        if change.created:
+            inserted.update(change.row.keys_of_parents())
         if key in rows:
             rows[key].add(index, change)
         else:
-            rows[key] = _Net(index, change)
+            rows[key] = _Net(index, change, was_inserted=change.row.key in inserted)
     return [(net.index, net.changed()) for net in rows.values() if net.existed or net.exists]
 
 
@@ -70,8 +82,8 @@ class _Net:
 
     __slots__ = ("created", "existed", "exists", "index", "last", "update_fields")
 
-    def __init__(self, index: int, first: Change) -> None:
-        self.existed = not (first.signal is post_save and first.created)
+    def __init__(self, index: int, first: Change, *, was_inserted: bool = False) -> None:
+        self.existed = not (first.created or was_inserted)
         self.exists = False
         self.add(index, first)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextvars import ContextVar
+from typing import NamedTuple
 
+from . import payloads
 from .backends.base import Refused, Task
 from .backends.handler import backends
+from .lineage import Chain
 from .signals import enqueue_failed
 
 logger = logging.getLogger("signals_plus")
@@ -14,24 +18,43 @@ logger = logging.getLogger("signals_plus")
 _reporting: ContextVar[bool] = ContextVar("signals_plus_reporting", default=False)
 
 
+class Message(NamedTuple):
+    """What will be one payload: events of one task, and the chain that caused them."""
+
+    task: Task
+    events: Sequence[payloads.Fragment]
+    chain: Chain
+
+
 class Outgoing:
-    """Takes the payloads of all receivers that share a backend, in the order in which to send."""
+    """Takes the messages of all receivers that share a backend, in the order in which to send."""
 
     merges = False
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
 
-    def deliver(self, items: list[tuple[Task, str]]) -> None:
+    def deliver(self, items: list[Message]) -> None:
         """Enqueue them. What the queue refuses is logged and reported, never raised."""
-        for refused in backends[self.alias].enqueue_many(items):
+        backend = backends[self.alias]
+        for refused in backend.enqueue_many(_composed(items)):
             logger.error(
                 "Task %s was not enqueued: %s",
                 refused.task.name,
                 refused.error,
                 extra={"payload": refused.payload},
             )
-            _report(type(backends[self.alias]), refused)
+            _report(type(backend), refused)
+
+
+def _composed(messages: Sequence[Message]) -> list[tuple[Task, str]]:
+    # Events that one batch caused share its chain, which is long: it is written once.
+    chains = {id(message.chain): message.chain for message in messages}
+    lineages = {key: payloads.encode_chain(chain) for key, chain in chains.items()}
+    return [
+        (task, payloads.compose(task.name, events, lineages[id(chain)]))
+        for task, events, chain in messages
+    ]
 
 
 def outgoing(alias: str) -> Outgoing:

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, models, router
 from django.db.models.fields.files import FieldFile
 from django.dispatch import Signal
+from django.utils.functional import LazyObject
 
 from .lineage import Chain, Row
 
@@ -108,6 +109,8 @@ def _snapshot(value: Any, seen: dict[int, Any]) -> Any:
         return seen[id(value)]
     copied: Any
     if isinstance(value, models.Model):
+        if isinstance(value, LazyObject):  # request.user
+            return _snapshot(value._wrapped, seen)
         copied = seen[id(value)] = kind.__new__(kind)  # type: ignore[call-overload]
         _copy_row(value, copied, seen)
     elif isinstance(value, FieldFile):

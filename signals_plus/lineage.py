@@ -7,10 +7,11 @@ after the commit, and in the worker, where it arrives inside the payload.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from .conf import settings
@@ -40,17 +41,33 @@ class Row(NamedTuple):
         is_set = pk is not None and (type(pk) is not tuple or None not in pk)
         unsaved = None if is_set else instance
         # Not cls(...), which takes three times as long.
-        return tuple.__new__(cls, (None, type(instance), pk, using or instance._state.db, unsaved))
+        # The class that it says it has: request.user is a lazy object.
+        model = instance.__class__
+        return tuple.__new__(cls, (None, model, pk, using or instance._state.db, unsaved))
 
     @property
     def key(self) -> str:
         """The same text for the same row, in all processes."""
         if self.model is None:
             return self.text or ""
-        label = self.model._meta.concrete_model._meta.label  # type: ignore[union-attr]
         if self.unsaved is not None:
-            return f"{label} (unsaved, object {id(self.unsaved)})"
-        return f"{label} pk={self.pk} ({self.using or 'default'})"
+            return f"{self.model._meta.label} (unsaved, object {id(self.unsaved)})"
+        return self._key_as(self.model)
+
+    def keys_of_parents(self) -> Iterator[str]:
+        """Yield the keys of the rows of parent models, which have the same primary key."""
+        for base in self.model.__mro__[1:] if self.model is not None else ():
+            meta = getattr(base, "_meta", None)
+            if meta is not None and not meta.abstract and not meta.proxy:
+                yield self._key_as(base)
+
+    def _key_as(self, model: type[models.Model]) -> str:
+        concrete: Any = model._meta.concrete_model
+        pk = self.pk
+        if type(pk) is str:  # one key may be written in several ways: a UUID as text
+            with suppress(ValidationError, TypeError, ValueError):
+                pk = concrete._meta.pk.to_python(pk)
+        return f"{concrete._meta.label} pk={pk} ({self.using or 'default'})"
 
 
 class Block:
@@ -83,8 +100,9 @@ class Others:
 
     def _written(self) -> frozenset[tuple[str, str]]:
         if self._rows:
-            keys = ((self._receiver, row.key) for row in self._rows if row is not None)
-            self._pairs = self._pairs.union(keys)
+            # Not the unsaved ones: their key outlives the object, whose id is another's then.
+            saved = (row for row in self._rows if row is not None and row.unsaved is None)
+            self._pairs = self._pairs.union((self._receiver, row.key) for row in saved)
             self._rows = []
         return self._pairs
 
@@ -117,7 +135,7 @@ class Link(NamedTuple):
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Return who ran for which row."""
-        if self.row is not None and self.block is None:
+        if self.row is not None and self.row.unsaved is None and self.block is None:
             yield self.receiver, self.row.key
         if self.others is not None:
             yield from self.others
@@ -186,13 +204,11 @@ def union(chains: Iterable[Chain]) -> Chain:
     """Return one chain for all: as deep as the deepest, and with the rows of every one."""
     distinct = list({id(chain): chain for chain in chains}.values())
     deepest = max(distinct, key=len, default=())
-    others = frozenset(
-        pair
-        for chain in distinct
-        if chain is not deepest
-        for link in chain
-        for pair in link.pairs()
-    )
+    # Each link once: those of a batch are shared by all that it causes.
+    links = {id(link): link for chain in distinct if chain is not deepest for link in chain}
+    for link in deepest:
+        links.pop(id(link), None)
+    others = frozenset(pair for link in links.values() for pair in link.pairs())
     if not others:
         return deepest
     last = deepest[-1]

@@ -15,7 +15,7 @@ from .coalescing import Change, merge
 from .commit import collect
 from .conf import settings
 from .deferred import DeferredReceiver, by_sender
-from .enqueuing import outgoing
+from .enqueuing import Message, outgoing
 from .events import Event
 from .registry import registry
 
@@ -81,8 +81,7 @@ class TaskReceiver(DeferredReceiver):
             change = Change.of(signal, kwargs) if self.options.coalesce else None
             collect(self, Pending(event, chain, change), using=using)
         else:
-            message = (self.task, payloads.compose(self.name, [event], chain))
-            collect(self.outgoing, message, using=using)
+            collect(self.outgoing, Message(self.task, (event,), chain), using=using)
 
     def deliver(self, items: Sequence[Pending]) -> None:
         """Enqueue what one commit has left of the receiver's events, in few messages."""
@@ -90,9 +89,7 @@ class TaskReceiver(DeferredReceiver):
             items = _coalesced(items)
         size = self.options.batch_size if self.options.batch else 1
         chunks = [items[start : start + size] for start in range(0, len(items), size)]
-        self.outgoing.deliver(
-            [(self.task, payload) for chunk in chunks for payload in self._payloads(chunk)]
-        )
+        self.outgoing.deliver([part for chunk in chunks for part in self._messages(chunk)])
 
     def run(self, payload: str) -> None:
         """Call the function in a worker, with its rows loaded and its lineage restored.
@@ -114,7 +111,7 @@ class TaskReceiver(DeferredReceiver):
                 signal=signals[each.signal],
                 sender=each.sender,
                 kwargs=each.kwargs,
-                using=events.wait_alias(self.options.using, each.sender, each.kwargs),
+                using=events.wait_alias(self.options.using or each.using, each.sender, each.kwargs),
                 chain=message.chain,
             )
             for each in payloads.load(message, self.options.on_missing)
@@ -126,16 +123,15 @@ class TaskReceiver(DeferredReceiver):
             for event in loaded:
                 self.call_for(event)
 
-    def _payloads(self, items: Sequence[Pending]) -> Iterator[str]:
-        """Yield one payload for all, or more where it would be too large."""
-        chain = lineage.union(each.chain for each in items)
-        payload = payloads.compose(self.name, [each.event for each in items], chain)
-        if len(payload) <= settings.max_payload_bytes or len(items) == 1:
-            yield payload
+    def _messages(self, items: Sequence[Pending]) -> Iterator[Message]:
+        """Yield one message for all, or more where its events would be too large."""
+        written = [each.event for each in items]
+        if len(items) == 1 or len(payloads.joined(written)) <= settings.max_payload_bytes:
+            yield Message(self.task, written, lineage.union(each.chain for each in items))
         else:
             middle = len(items) // 2
-            yield from self._payloads(items[:middle])
-            yield from self._payloads(items[middle:])
+            yield from self._messages(items[:middle])
+            yield from self._messages(items[middle:])
 
 
 def _coalesced(items: Sequence[Pending]) -> list[Pending]:

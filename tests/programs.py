@@ -56,6 +56,7 @@ class Run:
     # In which transaction each event was sent, by whom, and of which row.
     sources: dict[str, Source] = field(default_factory=dict)
     count: int = 0
+    has_failed: bool = False  # part of it, where it was not meant to
 
     def next_name(self) -> str:
         self.count += 1
@@ -137,8 +138,8 @@ class Atomic:
                     transaction.set_rollback(True, using=self.alias)
                 if self.ending == "raise":
                     raise Boom
-        except EXPECTED:
-            pass
+        except EXPECTED as error:
+            run.has_failed = run.has_failed or not isinstance(error, Boom)
 
 
 @dataclass(frozen=True)

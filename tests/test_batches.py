@@ -614,22 +614,27 @@ class TestBatchTask:
         assert names() == [["a", "b", "c"]]
         assert handled == ["a", "b", "c"]
 
-    def test_carries_a_bounded_part_of_its_causes(self, queue: RecordingBackend) -> None:
-        """A thousand rows of a batch go along with what it sends, however many it had."""
+    def test_carries_a_bounded_part_of_its_causes(
+        self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So many bytes of the rows of a batch go along with what it sends, and each once."""
         receiver_task(post_save, sender=Tag, name="tags")(lambda **kwargs: None)
 
         @receiver_task(post_save, sender=Item, batch=True, batch_size=3000, name="items")
         def items(sender: Any, events: list[Event], **kwargs: Any) -> None:
             Tag.objects.create(name="tag")
 
+        monkeypatch.setattr(chains, "MAX_BYTES", 2000)
         with transaction.atomic():
             save(*"a" * 1500)
         ((task, payload),) = queue.sent
         queue.sent.clear()
         task.run(payload)
 
-        ((_, _, rows),) = queue.payloads[0]["lineage"]
-        assert len(rows) == chains.MAX_ROWS
+        ((_, _, ((*about, keys),)),) = queue.payloads[0]["lineage"]
+        assert about == ["items", "testapp.Item pk=", " (default)"]
+        assert 100 < len(keys) < 400
+        assert len(queue.sent[0][1]) < 2500
 
     def test_message_of_a_receiver_that_did_not_batch_then_still_runs(
         self, queue: RecordingBackend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ import pytest
 from django.db import transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.dispatch import Signal
+from django.utils.functional import SimpleLazyObject
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signals_plus import Event, receiver_on_commit, receiver_task
 from signals_plus.exceptions import InvalidReceiverError
 from tests.settings import DATABASES
-from tests.testapp.models import Item, ItemProxy, SpecialItem
+from tests.testapp.models import Item, ItemProxy, SpecialItem, UuidItem
 
 Committing = Callable[[], AbstractContextManager[None]]
 
@@ -175,6 +177,31 @@ class TestWhatIsOneRow:
 
         assert len(received) == 2
 
+    def test_a_child_that_was_created_and_deleted_leaves_nothing_of_its_parent(
+        self, committing: Committing
+    ) -> None:
+        """A save is sent for the child alone, a delete for both."""
+        receiver_on_commit([post_save, post_delete], coalesce=True)(record)
+
+        with committing(), transaction.atomic():
+            SpecialItem.objects.create(name="a").delete()
+
+        assert received == []
+
+    @pytest.mark.parametrize("written", [str, lambda pk: pk.hex, lambda pk: str(pk).upper()])
+    def test_a_key_is_one_however_it_is_written(
+        self, committing: Committing, written: Callable[[uuid.UUID], str]
+    ) -> None:
+        """A UUID as text, with hyphens or without."""
+        row = UuidItem.objects.create(name="a")
+        receiver_on_commit(post_save, sender=UuidItem, coalesce=True)(record)
+
+        with committing(), transaction.atomic():
+            UuidItem(pk=written(row.pk), name="b").save(force_update=True)
+            UuidItem.objects.get().save()
+
+        assert [name for _, name, *_ in received] == ["b"]
+
     def test_deletion_is_told_once_to_a_receiver_of_both_its_signals(
         self, item: Item, committing: Committing
     ) -> None:
@@ -215,6 +242,51 @@ class TestWhatIsOneRow:
             custom.send(sender=None, n=1)
 
         assert received == [1, 1]
+
+
+@pytest.mark.usefixtures("database")
+class TestEventsThatDjangoDoesNotSend:
+    def test_fields_of_a_signal_sent_by_hand_may_be_a_list(
+        self, item: Item, committing: Committing
+    ) -> None:
+        """An error after the commit would cost the events, and the callbacks behind them."""
+        receiver_on_commit(post_save, sender=Item, coalesce=True)(record)
+
+        with committing(), transaction.atomic():
+            for fields in (["name"], ["score"]):
+                post_save.send(
+                    sender=Item, instance=item, created=False, update_fields=fields, raw=False,
+                    using="default",
+                )  # fmt: skip
+
+        assert received == [(post_save, "before", False, frozenset({"name", "score"}))]
+
+    @pytest.mark.parametrize("fields", [["name"], 5, [["name"]], "name", object()])
+    def test_fields_of_a_custom_signal_are_its_own(
+        self, item: Item, committing: Committing, fields: Any
+    ) -> None:
+        """The last event is delivered as it was sent."""
+        custom = Signal()
+        receiver_on_commit(custom, coalesce=True)(record)
+
+        with committing(), transaction.atomic():
+            for _ in range(2):
+                custom.send(sender=Item, instance=item, update_fields=fields)
+
+        assert received == [(custom, "before", None, fields)]
+
+    def test_a_lazy_object_is_the_row_behind_it(self, item: Item, committing: Committing) -> None:
+        """request.user, for instance."""
+        custom = Signal()
+        receiver_on_commit(custom, coalesce=True)(record)
+        lazy = SimpleLazyObject(lambda: item)
+
+        with committing(), transaction.atomic():
+            custom.send(sender=Item, instance=lazy)
+            custom.send(sender=Item, instance=item)
+            item.name = "not saved"
+
+        assert [name for _, name, *_ in received] == ["before"]
 
 
 class TestCoalesceWithBatch:

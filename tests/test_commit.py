@@ -41,6 +41,7 @@ def run_program(program: list[Any]) -> Run:
         try:
             run_all(program, run)
         except EXPECTED as error:
+            run.has_failed = True
             note(f"ended by {error!r}")
         note(f"oracle: {run.oracle}")
     return run
@@ -171,7 +172,9 @@ class TestCollectInsideATestCase:
         run = run_program(program)
 
         in_batches = Counter(name for batch in run.batches for name in batch)
-        assert in_batches == Counter(run.delivered())
+        delivered = Counter(run.delivered())
+        # What a callback that fails keeps a plain one behind it from, a batch before it has.
+        assert delivered <= in_batches if run.has_failed else in_batches == delivered
         assert all(batch == sorted(batch, key=run.order) for batch in run.batches)
 
     def test_a_batch_is_delivered_once_for_each_capture(self) -> None:

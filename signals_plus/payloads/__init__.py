@@ -7,10 +7,11 @@ its rows (``load``).
 
 from __future__ import annotations
 
+from .chains import encode as encode_chain
 from .fragments import encode_event, with_arguments
 from .labels import signal_labels, signal_of
 from .messages import EventData, Message, compose, decode, load
-from .shapes import Fragment
+from .shapes import Fragment, joined
 from .types import payload_type
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "Message",
     "compose",
     "decode",
+    "encode_chain",
     "encode_event",
+    "joined",
     "load",
     "payload_type",
     "signal_labels",

@@ -97,7 +97,17 @@ class Decoder:
     def _pairs(self, data: Any, depth: int) -> Any:
         if type(data) is dict:
             return self._mapping(data, depth)
-        return _checked(dict, self._list(data, depth))
+        if type(data) is not list:
+            raise Fault(f"holds {shown(data)} where a list has to be")
+        return _checked(dict, [self._pair(pair, depth) for pair in data])
+
+    def _pair(self, pair: Any, depth: int) -> tuple[Any, Any]:
+        """Read a pair without a level of its own: it has none when it is written."""
+        if type(pair) is not list or len(pair) != 2:
+            raise Fault(f"holds {shown(pair)}, which is no entry of a dictionary")
+        if depth >= MAX_DEPTH:
+            raise too_deep()
+        return self.read(pair[0], depth + 1), self.read(pair[1], depth + 1)
 
     def _registered(self, data: Any, depth: int) -> Any:
         if type(data) is not list or len(data) != 2:

@@ -113,7 +113,8 @@ def _own_key(signal: str, sender: Any, kwargs: Arguments) -> str | None:
     if type(instance) is not sender or not isinstance(instance, models.Model):
         return None
     state = instance._state
-    if state.adding or state.db != kwargs.get("using") or signal in _DELETIONS:
+    alias = None if state.adding or signal in _DELETIONS else state.db
+    if alias is None or alias != kwargs.get("using"):
         return None
     key = instance.pk
     if type(key) is int:

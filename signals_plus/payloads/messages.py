@@ -40,6 +40,7 @@ class EventData(NamedTuple):
     signal: str
     sender: Any
     kwargs: Mapping[str, Any]
+    using: str | None  # the database of its row, which may be gone
 
 
 class Message(NamedTuple):
@@ -50,11 +51,14 @@ class Message(NamedTuple):
     chain: Chain
 
 
-def compose(receiver: str, events: Iterable[Fragment], chain: Chain) -> str:
-    """Put events that are written already into the payload of one message. It cannot fail."""
+def compose(receiver: str, events: Iterable[Fragment], lineage: str = "[]") -> str:
+    """Put events and a chain, all written already, into the payload of one message.
+
+    It cannot fail.
+    """
     return (
         f'{{"v":{VERSION},"receiver":{encode_basestring_ascii(receiver)},'
-        f'"lineage":{chains.encode(chain)},"events":[{joined(events)}]}}'
+        f'"lineage":{lineage},"events":[{joined(events)}]}}'
     )
 
 
@@ -142,7 +146,7 @@ def _loaded(receiver: str, event: EventData, decoder: Decoder) -> EventData:
             kwargs[name] = value if type(value) in _AS_THEY_ARE else decoder.read(value)
     except Fault as fault:
         raise fault.inside(name).error(receiver) from fault.__cause__
-    return EventData(event.signal, event.sender, kwargs)
+    return event._replace(kwargs=kwargs)
 
 
 def _log_skipped(message: Message, gone: Sequence[str]) -> None:
@@ -201,7 +205,17 @@ def _events(data: Mapping[str, Any], senders: Sequence[Any]) -> Iterator[EventDa
                 models[written_sender] = read_sender(written_sender, senders)
             sender = models[written_sender]
         for each in _written_out(written_sender, kwargs):
-            yield EventData(signal, sender, each)
+            yield EventData(signal, sender, each, _alias_of(each))
+
+
+def _alias_of(kwargs: Mapping[str, Any]) -> str | None:
+    """Return the alias of an instance, a reference or a snapshot; decoding checks its form."""
+    instance = kwargs.get("instance")
+    if type(instance) is dict and len(instance) == 1:
+        ((_, data),) = instance.items()
+        if type(data) is list and len(data) == 3 and type(data[1]) is str:
+            return data[1]
+    return None
 
 
 def _are_arguments(kwargs: Any) -> bool:

@@ -67,7 +67,7 @@ class Queue:
 def arrive_as(
     receiver: str, events: list[payloads.Fragment], on_missing: str
 ) -> list[payloads.EventData]:
-    message = payloads.decode(receiver, payloads.compose(receiver, events, ()))
+    message = payloads.decode(receiver, payloads.compose(receiver, events))
     return payloads.load(message, on_missing)
 
 
@@ -89,7 +89,7 @@ class TestPostSave:
 
         created, updated = queue.work()
 
-        assert created == (
+        assert created[:3] == (
             "post_save",
             Item,
             {

@@ -51,6 +51,7 @@ class Shade(models.TextChoices):
 
 
 CHAIN = (Link("shop.r", Row("testapp.Item pk=1 (default)")), Link("shop.s", None))
+WRITTEN_CHAIN = payloads.encode_chain(CHAIN)
 
 
 class TestEncodeEvent:
@@ -152,7 +153,7 @@ class TestSenders:
         senders = (Checkout, place_order, "a string")
 
         event = payloads.encode_event("r", signal="0", sender=sender, kwargs={}, senders=senders)
-        message = payloads.decode("r", payloads.compose("r", [event], ()), senders)
+        message = payloads.decode("r", payloads.compose("r", [event]), senders)
 
         assert json.loads(event.text)[1] == json.loads(written)
         assert message.events[0].sender is sender
@@ -164,7 +165,7 @@ class TestSenders:
         event = payloads.encode_event(
             "r", signal="0", sender=senders[1], kwargs={}, senders=senders
         )
-        message = payloads.decode("r", payloads.compose("r", [event], ()), senders)
+        message = payloads.decode("r", payloads.compose("r", [event]), senders)
 
         assert message.events[0].sender is senders[1]
 
@@ -182,14 +183,14 @@ class TestSenders:
         event = written(json.dumps(["post_save", sender, {}]))
 
         with pytest.raises(PayloadError):
-            payloads.decode("r", payloads.compose("r", [event], ()), (None, Checkout))
+            payloads.decode("r", payloads.compose("r", [event]), (None, Checkout))
 
 
 class TestCompose:
     def test_joins_events_as_they_are(self) -> None:
         """The format, for whoever reads a queue."""
         text = payloads.compose(
-            "shop.r", [written('["a",null,{}]'), written('["b",null,{}]')], CHAIN
+            "shop.r", [written('["a",null,{}]'), written('["b",null,{}]')], WRITTEN_CHAIN
         )
 
         assert json.loads(text) == {
@@ -202,7 +203,7 @@ class TestCompose:
     @given(receiver=st.text())
     def test_takes_any_name_of_a_receiver(self, receiver: str) -> None:
         """name= may be any text, and after the commit nothing may fail."""
-        text = payloads.compose(receiver, [written('["a",null,{}]')], ())
+        text = payloads.compose(receiver, [written('["a",null,{}]')])
 
         assert payloads.decode(receiver, text).receiver == receiver
 
@@ -378,7 +379,7 @@ class TestVersion1:
         message = payloads.decode("shop.r", VERSION_1)
         (event,) = payloads.load(message, "raise")
 
-        assert event == (
+        assert event[:3] == (
             "post_save",
             Item,
             {
@@ -482,7 +483,7 @@ class TestDecode:
             ({"$frozenset": "abc"}, "where a list has to be"),
             ({"$set": {"a": 1}}, "where a list has to be"),
             ({"$tuple": 5}, "where a list has to be"),
-            ({"$dict": [5]}, "cannot be read"),
+            ({"$dict": [5]}, "is no entry of a dictionary"),
             ({"$dict": [[[], 5]]}, "cannot be read"),
             ({"$dict": 5}, "where a list has to be"),
             ({"$decimal": "one"}, "cannot be read"),
@@ -581,7 +582,7 @@ class TestDecode:
 
     def test_restores_the_lineage(self) -> None:
         """The guard goes on in the worker where it was when the signal was sent."""
-        text = payloads.compose("shop.r", [written('["a",null,{}]')], CHAIN)
+        text = payloads.compose("shop.r", [written('["a",null,{}]')], WRITTEN_CHAIN)
 
         assert payloads.decode("shop.r", text).chain == CHAIN
 
@@ -630,8 +631,8 @@ class TestForgedPayloads:
     @given(
         text=st.sampled_from([
             VERSION_1, VERSION_1_CUSTOM, whole(),
-            payloads.compose("shop.r", [forged({"$datetime": ["2026-01-01", 0, "UTC"]})], CHAIN),
-            payloads.compose("shop.r", [forged({"$decimal": "1.50"})], CHAIN),
+            payloads.compose("shop.r", [forged({"$datetime": ["2026-01-01", 0, "UTC"]})]),
+            payloads.compose("shop.r", [forged({"$decimal": "1.50"})], WRITTEN_CHAIN),
         ]),
         cuts=st.lists(
             st.tuples(st.integers(0, 400), st.integers(0, 3), st.text(max_size=3)),

@@ -24,7 +24,7 @@ def saved(pk: int, **kwargs: Any) -> payloads.Fragment:
 
 
 def composed(*events: payloads.Fragment) -> list[Any]:
-    written: list[Any] = json.loads(payloads.compose(RECEIVER, events, ()))["events"]
+    written: list[Any] = json.loads(payloads.compose(RECEIVER, events))["events"]
     return written
 
 

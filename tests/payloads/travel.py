@@ -18,7 +18,7 @@ def encode(**kwargs: Any) -> payloads.Fragment:
 
 def arrive(*events: payloads.Fragment | str, on_missing: str = "raise") -> list[payloads.EventData]:
     fragments = [written(each) if isinstance(each, str) else each for each in events]
-    message = payloads.decode(RECEIVER, payloads.compose(RECEIVER, fragments, ()))
+    message = payloads.decode(RECEIVER, payloads.compose(RECEIVER, fragments))
     return payloads.load(message, on_missing)
 
 
