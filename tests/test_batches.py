@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connections, transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
 
@@ -636,6 +636,38 @@ class TestBatchTask:
         assert 100 < len(keys) < 400
         assert len(queue.sent[0][1]) < 2500
 
+    def test_does_not_name_rows_that_were_not_saved(self, queue: RecordingBackend) -> None:
+        """They are known by the id of an object, which is another's once it is gone."""
+
+        @receiver(pre_save, sender=Tag)
+        def before(instance: Tag, **kwargs: Any) -> None:
+            save(instance.name)
+
+        receiver_task(post_save, sender=Item, batch=True, name="items")(handle)
+        with transaction.atomic():
+            for name in "ab":
+                Tag.objects.create(name=name)
+
+        ((_, payload),) = queue.sent
+
+        assert "unsaved" not in payload
+
+    def test_tells_the_database_of_a_row_that_is_gone(self, queue: RecordingBackend) -> None:
+        """A custom signal need not say it, and the row cannot any more."""
+        sent = Signal()
+        using: list[str] = []
+        receiver_task(sent, batch=True, on_missing="none", name="task")(
+            lambda events, **kwargs: using.append(kwargs["using"])
+        )
+        (item,) = save("a", using="other")
+        with transaction.atomic(using="other"):
+            sent.send(sender=Item, instance=item)
+        Item.objects.using("other").all().delete()
+
+        queue.work()
+
+        assert using == ["other"]
+
     def test_message_of_a_receiver_that_did_not_batch_then_still_runs(
         self, queue: RecordingBackend
     ) -> None:
@@ -701,6 +733,47 @@ class TestCoalesceTask:
         queue.work()
 
         assert names() == [["b"]]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWhatABatchCauses:
+    def test_is_as_small_for_many_rows_as_for_few(self, queue: RecordingBackend) -> None:
+        """Each message names the rows of the batch by their keys alone."""
+        receiver_task(post_save, sender=Tag, name="tags")(lambda **kwargs: None)
+
+        @receiver_on_commit(post_save, sender=Item, batch=True)
+        def items(events: list[Event], **kwargs: Any) -> None:
+            with transaction.atomic():
+                for event in events:
+                    Tag.objects.create(name=event.instance.name)
+
+        with transaction.atomic():
+            save(*"a" * 300)
+
+        assert len(queue.sent) == 300
+        assert max(len(payload) for _, payload in queue.sent) < 300 * 12
+
+    def test_is_not_called_again_for_any_row_of_a_large_batch(
+        self, queue: RecordingBackend
+    ) -> None:
+        """The guard follows 1,100 rows through tasks of their own."""
+        receiver_task(post_save, sender=Tag, name="tags")(
+            lambda instance, **kwargs: Item.objects.get(pk=instance.name).save()
+        )
+        sizes: list[int] = []
+
+        @receiver_on_commit(post_save, sender=Item, batch=True)
+        def items(events: list[Event], **kwargs: Any) -> None:
+            sizes.append(len(events))
+            with transaction.atomic():
+                for event in events:
+                    Tag.objects.create(name=event.instance.pk)
+
+        with transaction.atomic():
+            save(*"a" * 1100)
+        queue.work()
+
+        assert sizes == [1100]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -23,8 +23,9 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import Signal
 from django.test.utils import isolate_apps
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
-from signals_plus import lineage, receiver_task, recursion_guard
+from signals_plus import lineage, receiver, receiver_task, recursion_guard
 from signals_plus.backends.handler import backends
 from signals_plus.exceptions import (
     InvalidReceiverError,
@@ -341,6 +342,31 @@ class TestArguments:
         queue.work()
 
         assert received[0]["instance"].name == "a"
+
+
+class TestLazyObject:
+    """``request.user`` is one."""
+
+    def test_is_the_row_behind_it_wherever_one_is_named(self, queue: RecordingBackend) -> None:
+        """In the payload, in the chain that travels, and for the guard."""
+        item = Item.objects.create(name="a")
+        lazy, sent = SimpleLazyObject(lambda: item), Signal()
+        names: list[str] = []
+
+        @receiver(sent)
+        def tag(instance: Item, **kwargs: Any) -> None:
+            Tag.objects.create(name=instance.name)
+
+        receiver_task(sent, name="lazy")(lambda instance, **_: names.append(instance.name))
+        receiver_task(post_save, sender=Tag, name="tags")(
+            lambda **_: sent.send(sender=Item, instance=SimpleLazyObject(lambda: item))
+        )
+        sent.send(sender=Item, instance=lazy)
+
+        queue.work()
+
+        assert names == ["a", "a"]
+        assert Tag.objects.count() == 1
 
 
 class TestOnMissing:

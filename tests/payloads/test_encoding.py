@@ -201,6 +201,17 @@ class TestWhatComesBack:
         assert back["rows"][1][0]._state.db == "other"
 
 
+class TestDepth:
+    @pytest.mark.parametrize("key", ["a", 1, (1,)], ids=repr)
+    def test_that_can_be_sent_can_be_read(self, key: Any) -> None:
+        """Dictionaries with any keys are as deep as others."""
+        value: Any = 1
+        for _ in range(90):
+            value = {key: value}
+
+        assert there_and_back(value) == value
+
+
 class TestWhatArrivesAsSomethingElse:
     """What docs/reference/payloads.md says about each."""
 

@@ -114,6 +114,19 @@ class TestLoad:
             arrive('["post_save","testapp.Item",{"rows":{"$models":[1,2]},"using":"default"}]')
 
 
+class TestRowOfNoDatabase:
+    @pytest.mark.parametrize("more", [{}, {"using": None}])
+    def test_is_looked_for_on_the_default_one(self, more: dict[str, Any]) -> None:
+        """Somebody made the object by hand, and said that it is saved."""
+        Item.objects.create(pk=5, name="a")
+        item = Item(pk=5)
+        item._state.adding = False
+
+        (event,) = arrive(encode(instance=item, **more))
+
+        assert event.kwargs["instance"].name == "a"
+
+
 class TestKnownShapes:
     def test_stays_within_bounds(self) -> None:
         """A signal whose arguments are always new fills no memory."""
