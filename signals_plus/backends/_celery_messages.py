@@ -64,8 +64,8 @@ class Message:
     target: Target
     payload: str
     template: Template | None = None
-    # Of a copy only, so that it keeps its id when it is sent again.
-    id: str | None = None
+    # Not left to Celery: it would give another one to what is sent again.
+    id: str = field(default_factory=uuid)
     is_taken: bool = field(default=False, init=False)
     error: Exception | None = field(default=None, init=False)
 
@@ -83,7 +83,6 @@ class Message:
     def publish_copy(self, producer: Producer) -> None:
         if self.template is None:
             raise TypeError("a message without a template cannot be copied")
-        self.id = self.id or uuid()
         self.template.publish(producer, self.id, self.payload)
 
 

@@ -12,6 +12,7 @@ from celery import Celery, Task, _state, signals
 from celery.utils.dispatch import Signal
 from django.db.models.signals import post_save
 from kombu import Connection, Message, Queue
+from kombu.exceptions import OperationalError
 
 from signals_plus import receiver_task
 from signals_plus.backends.base import Refused
@@ -61,6 +62,39 @@ class Counting(Task):
     def apply_async(self, args: Any = None, *rest: Any, **options: Any) -> Any:
         self.seen.append(args[0])
         return super().apply_async(args, *rest, **options)
+
+
+class AnswerLost(Task):
+    """A task whose first message is taken by a broker whose answer then does not arrive."""
+
+    lost: list[str] = []  # noqa: RUF012
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        result = super().apply_async(*args, **options)
+        if not self.lost:
+            self.lost.append(result.id)
+            raise OperationalError("the answer was lost")
+        return result
+
+
+class TestMessageSentAgain:
+    """One whose answer was lost on an idle connection arrives twice."""
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_keeps_its_id(self, count: int, make_app: MakeApp) -> None:
+        """So that whoever counts tasks by id counts it once; the first of many too."""
+        app = make_app()
+        enqueue(*numbered(make_task("shop.before"), 1))
+        taken(app)
+        AnswerLost.lost.clear()
+        task = make_task("shop.answer_lost", base=AnswerLost)
+
+        refused = enqueue(*numbered(task, count))
+
+        ids = [message.headers["id"] for message in taken(app)]
+        assert refused == []
+        assert len(ids) == count + 1
+        assert ids[0] == ids[1] == AnswerLost.lost[0]
 
 
 class TestCopy:
