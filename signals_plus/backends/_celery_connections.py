@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import kombu.exceptions
@@ -30,9 +30,6 @@ class Line:
         """Publish copies, together where the transport can, and mark each that was taken."""
         producer = Producer(self.connection)
         _declare(messages, producer)
-        if getattr(producer, "supports_batch_publish", False):  # since kombu 5.7
-            _send_batch(messages, producer)
-            return
         for message in messages:
             message.publish_copy(producer)
             message.is_taken = True
@@ -51,6 +48,24 @@ class Line:
 
 class RedisLine(Line):
     """One to Redis, whose errors are answers to a command: no memory, a key of another type."""
+
+    def send(self, messages: Sequence[Message]) -> None:
+        producer = Producer(self.connection)
+        if not getattr(producer, "supports_batch_publish", False):  # since kombu 5.7
+            super().send(messages)
+            return
+        # Of a pipeline with an error kombu does not say what was taken, and all of it is sent
+        # again. So each queue has its own: one that is bad costs the others no duplicates.
+        objection = None
+        for together in _by_queue(messages):
+            try:
+                _send_batch(together, producer)
+            except Exception as error:
+                if not self.survives(error):
+                    raise
+                objection = objection or error
+        if objection is not None:
+            raise objection
 
     def survives(self, error: BaseException) -> bool:
         from redis.exceptions import ResponseError  # noqa: PLC0415 - not installed for others
@@ -187,7 +202,16 @@ def _declare(messages: Sequence[Message], producer: Producer) -> None:
             producer.maybe_declare(entity)
 
 
+def _by_queue(messages: Sequence[Message]) -> Iterable[list[Message]]:
+    queues: dict[Any, list[Message]] = {}
+    for message in messages:
+        queue = message.template.queue if message.template is not None else None
+        queues.setdefault(queue, []).append(message)
+    return queues.values()
+
+
 def _send_batch(messages: Sequence[Message], producer: Producer) -> None:
+    _declare(messages, producer)
     # The limit is in commands, of which a message may need several: all go out at the end.
     with producer.batch(max_size=100 * len(messages)):
         for message in messages:

@@ -15,7 +15,7 @@ A ``countdown`` and a relative ``expires`` count from the first message for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType
 from typing import Any
@@ -120,6 +120,13 @@ class Template:
             declare=tuple(declare or ()),
             begins_chain=headers["root_id"] == headers["id"],
         )
+
+    @property
+    def queue(self) -> Hashable:
+        """What two messages have in common that may be for one queue."""
+        if self.declare:
+            return tuple(entity.name for entity in self.declare)
+        return self.options.get("exchange"), self.options.get("routing_key")
 
     def publish(self, producer: Producer, task_id: str, payload: str) -> None:
         headers = {

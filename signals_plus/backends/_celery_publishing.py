@@ -16,8 +16,9 @@ connections of its own:
   the same ids, where the broker had taken messages and only its answer was lost.
 - A new connection that fails is not tried again, and a connection that failed is dropped without
   the goodbye that its broker would have to answer.
-- When a broker that answers objects to something among many messages, those are sent again one
-  by one, so that it is known to which.
+- When a broker that answers objects to something among many messages, those that it is not known
+  to have taken are sent again one by one, so that it is known to which. RabbitMQ answers for
+  each, Redis for those of one queue together: what it took of them arrives twice.
 - After a failure one thread at a time may try again, and not before ``timeout`` seconds: a
   thousand events of one transaction wait once, and so do the threads of a server.
 """

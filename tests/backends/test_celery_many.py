@@ -471,7 +471,7 @@ class TestObjection:
         payloads_in(url, other)
 
     def test_of_redis_concerns_what_it_objects_to(self, make_app: MakeApp) -> None:
-        """Its answer is known for a hundred together: they are sent again, one by one."""
+        """What another queue took is not sent again; of the bad one all that is left is refused."""
         kind = "redis"
         url = broker_url(kind)
         bad = f"signals-plus-{uuid.uuid4().hex}"
@@ -492,11 +492,14 @@ class TestObjection:
 
         with Connection(url) as connection:
             connection.default_channel.client.delete(bad)
-        before = set(payloads_in(url, f"{bad}-before"))
-        left = {each.payload for each in refused}
+        before = payloads_in(url, f"{bad}-before")
+        left = [each.payload for each in refused]
         assert left
-        assert before | left == set(texts(numbered(a, 200)))
-        assert set(payloads_in(url, app.conf.task_default_queue)) == set(texts(numbered(b, 200)))
+        assert before == texts(numbered(a, 200))[: len(before)]
+        assert left == texts(numbered(a, 200))[-len(left) :]
+        assert len(set(before) & set(left)) <= 100
+        assert set(before) | set(left) == set(texts(numbered(a, 200)))
+        assert payloads_in(url, app.conf.task_default_queue) == texts(numbered(b, 200))
         payloads_in(url, bad)
 
 
