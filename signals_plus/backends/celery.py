@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from . import _celery_checks, _celery_options
 from ._celery_messages import Message, Target
 from ._celery_publishing import Publisher
 from .base import BaseBackend, Refused, Task
+
+logger = logging.getLogger("signals_plus")
 
 # The receiver that a name stands for now. Celery's own registry is per process too, and keeps the
 # first function that it is given for a name: that one looks here for what to run.
@@ -83,7 +86,8 @@ class CeleryBackend(BaseBackend):
 
     def enqueue_many(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         if current_app.conf.task_always_eager:
-            return super().enqueue_many(messages)
+            self._run_all(messages)
+            return []
         return self._publish(messages)
 
     def check(self) -> list[CheckMessage]:
@@ -94,6 +98,20 @@ class CeleryBackend(BaseBackend):
             if pid == os.getpid():
                 publisher.close()
         self._publishers.clear()
+
+    def _run_all(self, messages: Sequence[tuple[Task, str]]) -> None:
+        """Run all, as workers would, and raise the first error only then."""
+        first: Exception | None = None
+        for task, payload in messages:
+            try:
+                self.enqueue(task, payload)
+            except Exception as error:
+                if first is None:
+                    first = error
+                else:
+                    logger.error("Task %s raised as well: %r", task.name, error, exc_info=error)
+        if first is not None:
+            raise first
 
     def _publish(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         refused, outgoing = [], []

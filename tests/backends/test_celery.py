@@ -43,6 +43,12 @@ def fails(sender: Any, **kwargs: Any) -> None:
     raise LookupError("the task failed")
 
 
+def fails_for_b(sender: Any, instance: Item, **kwargs: Any) -> None:
+    if instance.name == "b":
+        raise LookupError("the task failed")
+    ran.append(instance.name)
+
+
 def echo(text: str) -> str:
     """A Celery task of the project."""
     return text
@@ -291,6 +297,21 @@ class TestEagerApp:
 
         with pytest.raises(LookupError, match="the task failed"):
             Item.objects.create(name="a")
+
+    def test_loses_no_event_to_one_that_fails(self, make_app: MakeApp) -> None:
+        """The error leaves the block when all of its events have been handled."""
+        make_app(task_always_eager=True, task_eager_propagates=True)
+        receiver_task(post_save, sender=Item)(fails_for_b)
+
+        def save_all() -> None:
+            with transaction.atomic():
+                for name in "abcd":
+                    Item.objects.create(name=name)
+
+        with pytest.raises(LookupError, match="the task failed"):
+            save_all()
+
+        assert ran == ["a", "c", "d"]
 
     def test_keeps_them_otherwise(self, make_app: MakeApp) -> None:
         """As in a worker, a task that fails is no failure of the request, nor of the queue."""

@@ -299,19 +299,40 @@ class TestMessageThatSomethingElseSees:
 
 class TestEagerApp:
     def test_runs_them_in_order(self, make_app: MakeApp) -> None:
-        """And what one raises reaches the caller, if Celery is told so."""
-        make_app(task_always_eager=True, task_eager_propagates=True)
+        """As a worker would."""
+        make_app(task_always_eager=True)
         ran: list[str] = []
         task = make_task("shop.eager")
         object.__setattr__(task, "run", ran.append)
 
         refused = enqueue(*numbered(task, 3))
-        object.__setattr__(task, "run", fail)
 
         assert refused == []
         assert ran == texts(numbered(task, 3))
-        with pytest.raises(LookupError, match="the task failed"):
-            enqueue(*numbered(task, 3))
+
+    def test_runs_all_before_it_raises_what_one_raised(
+        self, make_app: MakeApp, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """With task_eager_propagates the first error reaches the caller; the log has the others."""
+        make_app(task_always_eager=True, task_eager_propagates=True)
+        ran: list[str] = []
+        task = make_task("shop.eager_errors")
+
+        def run(payload: str) -> None:
+            ran.append(payload)
+            if payload[-1] in "13":
+                raise LookupError(payload)
+
+        object.__setattr__(task, "run", run)
+        with pytest.raises(LookupError, match="eager_errors 1"):
+            enqueue(*numbered(task, 5))
+
+        assert ran == texts(numbered(task, 5))
+        logged = [each for each in caplog.records if each.name == "signals_plus"]
+        assert [each.message for each in logged] == [
+            "Task shop.eager_errors raised as well: LookupError('shop.eager_errors 3')"
+        ]
+        assert logged[0].exc_info is not None
 
 
 class TestBrokerThatCannotBe:
