@@ -36,15 +36,20 @@ def connected_to(signal: Signal, sender: object) -> Iterator[tuple[Any, Callable
             yield key, receiver
 
 
-def connected(signal: Signal, *, since: Connections | None = None) -> Iterator[Callable[..., Any]]:
-    """Yield the receivers of the signal, whatever their sender.
-
-    Args:
-        signal: The signal.
-        since: Leave out what was connected when this was taken by ``connections``.
-    """
-    for _, _, receiver in _entries(signal, since or {}):
+def connected(signal: Signal) -> Iterator[Callable[..., Any]]:
+    """Yield the receivers of the signal, whatever their sender."""
+    for _, _, receiver in _entries(signal, {}):
         yield receiver
+
+
+def connected_since(
+    signal: Signal, connections: Connections, sender: object
+) -> Iterator[Callable[..., Any]]:
+    """Yield the receivers that hear this sender by a connection that was not there before."""
+    heard = (make_id(None), make_id(sender))
+    for _, entry_sender_id, receiver in _entries(signal, connections):
+        if entry_sender_id in heard:
+            yield receiver
 
 
 def connections(signal: Signal) -> Connections:

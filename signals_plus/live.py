@@ -24,7 +24,7 @@ class Rule(Protocol):
 
     def matches(self, signal: Signal, sender: Any) -> bool: ...
 
-    def left(self, signal: Signal, receivers: list[Any]) -> list[Any]: ...
+    def left(self, signal: Signal, sender: Any, receivers: list[Any]) -> list[Any]: ...
 
 
 # Immutable tuples, replaced whole: a context that inherited one never sees another's change.
@@ -77,8 +77,8 @@ def _live(find: FindReceivers, signal: Signal, sender: Any) -> ReceiverLists:
     synchronous, asynchronous = find(signal, sender)
     for rule in rules:
         if rule.matches(signal, sender):
-            synchronous = rule.left(signal, synchronous)
-            asynchronous = rule.left(signal, asynchronous)
+            synchronous = rule.left(signal, sender, synchronous)
+            asynchronous = rule.left(signal, sender, asynchronous)
     if len(synchronous) > 1:
         # Stable, so that receivers of one priority keep the order in which they were connected.
         # Only ours carry a priority, and ours are all connected as synchronous functions.

@@ -96,13 +96,14 @@ class MuteRule:
             and (not self.senders or any(_is_same(sender, muted) for muted in self.senders))
         )
 
-    def left(self, signal: Signal, receivers: list[Any]) -> list[Any]:
+    def left(self, signal: Signal, sender: Any, receivers: list[Any]) -> list[Any]:
         """Return the receivers that are called nevertheless."""
         if self.receiver_ids:
             return [each for each in receivers if self.receiver_ids.isdisjoint(_identities(each))]
         if not self.signals:
             return []
-        later = {make_id(each) for each in _compat.connected(signal, since=self.before[signal])}
+        newer = _compat.connected_since(signal, self.before[signal], sender)
+        later = {make_id(each) for each in newer}
         return [each for each in receivers if later and not later.isdisjoint(_identities(each))]
 
 

@@ -117,8 +117,12 @@ class TestConnected:
 
         assert list(_compat.connected(signal)) == [function, print]
 
-    def test_since(self) -> None:
-        """With a record of who was connected, only those who came later are given."""
+
+class TestConnectedSince:
+    """``connected_since``: the receivers of a sender that came later."""
+
+    def test_leaves_out_those_who_were_there(self) -> None:
+        """One that was connected again is given."""
         signal = Signal()
         signal.connect(function)
         signal.connect(print, weak=False)
@@ -128,7 +132,20 @@ class TestConnected:
         signal.connect(print, weak=False)
         signal.connect(len, weak=False)
 
-        assert list(_compat.connected(signal, since=before)) == [print, len]
+        assert list(_compat.connected_since(signal, before, Item)) == [print, len]
+
+    def test_leaves_out_those_of_other_senders(self) -> None:
+        """A receiver may have been connected to this sender before, and to another one since."""
+        signal = Signal()
+        signal.connect(function, sender=Item)
+
+        before = _compat.connections(signal)
+        signal.connect(function, sender=Tag)
+        signal.connect(print, weak=False, sender=Item)
+
+        assert list(_compat.connected_since(signal, before, Item)) == [print]
+        assert list(_compat.connected_since(signal, before, Tag)) == [function]
+        assert list(_compat.connected_since(signal, before, None)) == []
 
 
 class TestHookSignal:

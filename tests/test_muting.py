@@ -267,6 +267,22 @@ class TestBlock:
         assert inside == ["ours"]
         assert answers(signal) == ["ours", "native"]
 
+    def test_a_receiver_connected_inside_to_another_sender_stays_muted_for_the_first(self) -> None:
+        """What counts is the connection, not the function."""
+        signal, first, second = Signal(), object(), object()
+        ran: list[object] = []
+
+        def function(sender: object, **kwargs: Any) -> None:
+            ran.append(sender)
+
+        signal.connect(function, sender=first)
+        with mute_signals(signal):
+            signal.connect(function, sender=second)
+            signal.send(first)
+            signal.send(second)
+
+        assert ran == [second]
+
     def test_receivers_that_are_named_are_muted_whenever_they_are_connected(
         self, signal: Signal
     ) -> None:
