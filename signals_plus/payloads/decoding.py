@@ -126,7 +126,7 @@ class Decoder:
             raise Fault(f"holds {shown(data)}, which is no row")
         label, alias, columns = data
         model = model_named(label)
-        known_alias(model._meta.label, alias)
+        alias = known_alias(model._meta.label, alias)
         values = {
             attname: self._column(model, attname, value, depth)
             for attname, value in columns.items()

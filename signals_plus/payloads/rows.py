@@ -95,13 +95,18 @@ def model_named(label: Any) -> type[models.Model]:
 
 
 def known_alias(label: str, alias: Any) -> str:
-    """Return the alias of a database of this process."""
-    if type(alias) is not str or alias not in connections:
-        raise Fault(
-            f"is a {label} on the database {shown(alias)}, which DATABASES does not have here",
-            "Give the workers the same DATABASES as the processes that send.",
-        )
-    return alias
+    """Return the alias of a database of this process: the very object that DATABASES has.
+
+    What the rows of all messages have in common is then found by its identity (KnownShapes).
+    """
+    known: str
+    for known in connections if type(alias) is str else ():
+        if known == alias:
+            return known
+    raise Fault(
+        f"is a {label} on the database {shown(alias)}, which DATABASES does not have here",
+        "Give the workers the same DATABASES as the processes that send.",
+    )
 
 
 def _read(rows: models.QuerySet[models.Model], keys: Collection[Any]) -> dict[Any, models.Model]:

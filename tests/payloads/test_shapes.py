@@ -23,6 +23,12 @@ def saved(pk: int, **kwargs: Any) -> payloads.Fragment:
     return encode(instance=item, using="default", **kwargs)
 
 
+def encode_deleted(item: Item) -> payloads.Fragment:
+    return payloads.encode_event(
+        RECEIVER, signal="post_delete", sender=Item, kwargs={"instance": item}
+    )
+
+
 def composed(*events: payloads.Fragment) -> list[Any]:
     written: list[Any] = json.loads(payloads.compose(RECEIVER, events))["events"]
     return written
@@ -128,6 +134,20 @@ class TestRowOfNoDatabase:
 
 
 class TestKnownShapes:
+    @pytest.mark.parametrize("deleted", [False, True])
+    def test_knows_the_rows_of_all_messages_as_alike(self, deleted: bool) -> None:
+        """A worker that saves the row of each message writes one shape, not one for each."""
+        items = [Item.objects.using("other").create(name="a") for _ in range(2)]
+        if deleted:
+            events = [encode_deleted(item) for item in items]
+        else:
+            events = [encode(instance=item) for item in items]
+
+        arrived = [arrive(event)[0].kwargs["instance"] for event in events]
+
+        one, other = (encode(instance=item, using=item._state.db) for item in arrived)
+        assert one.shape is other.shape
+
     def test_stays_within_bounds(self) -> None:
         """A signal whose arguments are always new fills no memory."""
         shapes = KnownShapes()
