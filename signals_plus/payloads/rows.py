@@ -113,7 +113,9 @@ def _read(rows: models.QuerySet[models.Model], keys: Collection[Any]) -> dict[An
     found = rows.in_bulk(list(keys))
     if found.keys() <= set(keys):
         return found
-    # A database, or a field, that gives back another key than it was asked for ("a" for "A").
+    # A database, or a field, that gives back another key than it was asked for ("a" for "A"). One
+    # query for each that is left, rows that are gone among them: of one query for all nothing but
+    # the database's own comparison could tell which row answers which key.
     for key in set(keys) - found.keys():
         if (row := rows.filter(pk=key).first()) is not None:
             found[key] = row
