@@ -43,6 +43,32 @@ class Handler:
         self.names.append(instance.name)
 
 
+class TestRefusalOfATask:
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"durable": True}, "asks for durable. This release does not have it yet"),
+            ({"durable": True, "ordering_key": "a"}, "asks for durable, ordering_key"),
+            ({"run_after": 5}, "has run_after=5. Give a timedelta"),
+        ],
+    )
+    def test_by_what_it_asks_for(self, options: dict[str, Any], words: str) -> None:
+        """Not passed on to the queue, where it would mean nothing."""
+        with pytest.raises(InvalidReceiverError, match=words):
+            receiver_task(post_save, sender=Item, **options)(handle)
+
+    @pytest.mark.parametrize("what", ["a text", 5, None])
+    def test_of_what_is_no_function(self, what: Any) -> None:
+        """With what was decorated in the text."""
+        with pytest.raises(InvalidReceiverError, match="is not callable"):
+            receiver_task(post_save, sender=Item)(what)
+
+    def test_of_a_function_that_python_cannot_look_into(self) -> None:
+        """Some of those written in C."""
+        with pytest.raises(InvalidReceiverError, match="has no signature that Python can read"):
+            receiver_task(post_save, sender=Item)(dict)
+
+
 @pytest.mark.parametrize("decorator", DECORATORS)
 class TestEveryDecorator:
     def test_returns_the_function_untouched(self, decorator: Callable[..., Any]) -> None:

@@ -425,6 +425,19 @@ class TestRobust:
         assert "fails" in record.getMessage()
         assert "testapp.Item pk=" in record.getMessage()
 
+    def test_not_robust_runs_for_each_event(self, committing: Committing) -> None:
+        """As long as nothing fails."""
+        names: list[str] = []
+        receiver_on_commit(post_save, sender=Item, robust=False)(
+            lambda instance, **kwargs: names.append(instance.name)
+        )
+
+        with committing(), transaction.atomic():
+            for name in "ab":
+                Item.objects.create(name=name)
+
+        assert names == ["a", "b"]
+
     def test_not_robust_lets_the_error_out(self, committing: Committing) -> None:
         """As Django's own on_commit: out of atomic(), with the data committed."""
 
