@@ -58,10 +58,10 @@ def connections(signal: Signal) -> Connections:
     return {id(entry): entry for entry in list(signal.receivers)}
 
 
-def has_newer(signal: Signal, connections: Connections) -> bool:
-    """Tell whether somebody was connected since, in no time: new ones come last."""
+def newest(signal: Signal) -> Any:
+    """Return the entry of what was connected last, None if nobody is: new ones come last."""
     receivers = signal.receivers
-    return bool(receivers) and id(receivers[-1]) not in connections
+    return receivers[-1] if receivers else None
 
 
 def _entries(
@@ -80,14 +80,32 @@ def _entries(
             yield key, sender_id, receiver
 
 
-def hook_signal(signal: Signal, live: LiveReceivers) -> None:
-    """Let ``live`` have the last word on whom this signal calls.
+def hook_signal(
+    signal: Signal, live: LiveReceivers, only_if: Callable[[], object] | None = None
+) -> None:
+    """Let ``live`` have the last word on whom this signal calls, at all times or ``only_if``.
 
     ``send``, ``asend``, their robust forms and ``has_listeners`` all ask ``_live_receivers``.
     """
-    if "_live_receivers" not in vars(signal):
-        # Partial objects: a function more is felt in every call of a receiver.
+    hook = vars(signal).get("_live_receivers")
+    if only_if is not None and hook is None:
+        signal._live_receivers = _conditional(signal, live, only_if)  # type: ignore[assignment,method-assign]
+    elif only_if is None and not isinstance(hook, partial):
+        # A partial object: a function more is felt in every call of a receiver.
         signal._live_receivers = partial(live, _ask_class, signal)  # type: ignore[method-assign]
+
+
+def _conditional(
+    signal: Signal, live: LiveReceivers, only_if: Callable[[], object]
+) -> Callable[[Any], ReceiverLists]:
+    kind = type(signal)
+
+    def live_receivers(sender: Any) -> ReceiverLists:
+        if only_if():
+            return live(_ask_class, signal, sender)
+        return kind._live_receivers(signal, sender)
+
+    return live_receivers
 
 
 def _ask_class(signal: Signal, sender: Any) -> ReceiverLists:

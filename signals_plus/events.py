@@ -135,8 +135,8 @@ def _copy_row(original: models.Model, copied: models.Model, seen: dict[int, Any]
     values = vars(copied)
     values.update(vars(original))
     state = copied._state = type(original._state)()
-    state.__dict__.update(original._state.__dict__)
-    state.fields_cache = state.fields_cache.copy()
+    for name, value in vars(original._state).items():
+        setattr(state, name, value.copy() if name == "fields_cache" else value)
     for column in original._meta.concrete_fields:
         value = values.get(column.attname)
         if type(value) not in _UNCHANGEABLE:

@@ -81,15 +81,23 @@ class Block:
 
 
 class Others:
-    """The (receiver, key of a row) of a batch. Hardly anybody asks: written when somebody does."""
+    """The (receiver, key of a row) of a batch. Hardly anybody asks: written when somebody does.
 
-    __slots__ = ("_pairs", "_receiver", "_rows")
+    Kept by their primary keys until then: an object for each row of a large batch would make
+    Python's garbage collector go over all of its events once more.
+    """
+
+    __slots__ = ("_pairs", "_pks", "_receiver")
 
     def __init__(
         self, receiver: str, rows: Iterable[Row | None], pairs: Iterable[tuple[str, str]] = ()
     ) -> None:
         self._receiver = receiver
-        self._rows = list(rows)
+        self._pks: dict[tuple[Any, str | None], list[Any]] = {}
+        for row in rows:
+            # Not the unsaved ones: their key outlives the object, whose id is another's then.
+            if row is not None and row.unsaved is None:
+                self._pks.setdefault((row.model, row.using), []).append(row.pk)
         self._pairs = frozenset(pairs)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -99,11 +107,13 @@ class Others:
         return pair in self._written()
 
     def _written(self) -> frozenset[tuple[str, str]]:
-        if self._rows:
-            # Not the unsaved ones: their key outlives the object, whose id is another's then.
-            saved = (row for row in self._rows if row is not None and row.unsaved is None)
-            self._pairs = self._pairs.union((self._receiver, row.key) for row in saved)
-            self._rows = []
+        if self._pks:
+            self._pairs = self._pairs.union(
+                (self._receiver, Row(None, model, pk, using).key)
+                for (model, using), pks in self._pks.items()
+                for pk in pks
+            )
+            self._pks = {}
         return self._pairs
 
 

@@ -45,6 +45,11 @@ def watch(signal: Signal) -> None:
     _compat.hook_signal(signal, _live)
 
 
+def watch_here(signal: Signal) -> None:
+    """Make one signal obey the rules of a context: next to nothing where there are none."""
+    _compat.hook_signal(signal, _live, only_if=rules_here.get)
+
+
 def watch_every_signal() -> None:
     """Make all signals obey, those of libraries and those not yet made included."""
     _compat.hook_every_signal(_live)

@@ -69,25 +69,25 @@ class MuteRule:
         self.receiver_ids = {make_id(receiver) for receiver in receivers}
         self.receivers = receivers  # held, so that no id is given away
         self.before = {signal: _compat.connections(signal) for signal in signals}
-        # Those of which nobody is called, as long as nobody is connected.
-        self.silenced = {} if receivers else self.before
+        # Of these nobody is called, as long as this one is the newest that is connected.
+        self.newest = {} if receivers else {each: _compat.newest(each) for each in signals}
 
     def silences(self, signal: Signal, sender: Any) -> bool:
         """Tell whether nobody is called at all, without asking who is connected.
 
         False where that takes a closer look.
         """
-        before = self.silenced.get(signal)
+        newest = self.newest.get(signal)
         return (
-            before is not None
+            newest is not None
+            and newest is _compat.newest(signal)
             and (not self.senders or self.matches(signal, sender))
-            and not _compat.has_newer(signal, before)
         )
 
     def end(self) -> None:
         """Mute nothing any more, wherever the rule is still held."""
         self.ended = True
-        self.silenced = {}
+        self.newest = {}
 
     def matches(self, signal: Signal, sender: Any) -> bool:
         return (

@@ -69,8 +69,9 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         self._in_force: list[MuteRule] = []
 
     def __enter__(self) -> Self:
+        watch = live.watch if self.all_threads else live.watch_here
         for signal in self.signals:
-            live.watch(signal)
+            watch(signal)
         if not self.signals:
             live.watch_every_signal()
         rule = MuteRule(self.signals, self.senders, self.receivers)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 When = Callable[..., object]
 
 
-# One class for all decorators, and no repr: three of them took longer to make, whenever the package
-# is imported, than most of its modules.
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Options:
-    """The keywords of the decorators, each with its default."""
+DEFAULT_BATCH_SIZE = 1000
+
+
+class Options(NamedTuple):
+    """The keywords of the decorators, each with its default.
+
+    One class for all of them, and a named tuple: three dataclasses took longer to make, whenever
+    the package is imported, than most of its modules.
+    """
 
     # Of all three.
     priority: int = 0
@@ -33,6 +37,6 @@ class Options:
     backend: str = "default"
     queue_name: str | None = None
     run_after: timedelta | None = None
-    batch_size: int = 1000
+    batch_size: int = DEFAULT_BATCH_SIZE
     on_missing: str = "skip"
-    backend_options: Mapping[str, Any] = field(default_factory=dict)
+    backend_options: Mapping[str, Any] = MappingProxyType({})

@@ -8,13 +8,12 @@ from typing import Any, TypeVar
 
 from django.dispatch import Signal
 
-from . import lineage, naming, validation
+from . import lineage, naming, signatures, validation
 from .connecting import BaseReceiver, connect
 from .events import row_alias
 from .exceptions import InvalidReceiverError
 from .on_commit import OnCommitReceiver
-from .options import Options, When
-from .tasks import TaskReceiver
+from .options import DEFAULT_BATCH_SIZE, Options, When
 
 F = TypeVar("F", bound=Callable[..., Any])
 Signals = Signal | Sequence[Signal]
@@ -137,7 +136,7 @@ def receiver_task(
     run_after: timedelta | None = None,
     coalesce: bool = False,
     batch: bool = False,
-    batch_size: int = 1000,
+    batch_size: int = DEFAULT_BATCH_SIZE,
     on_missing: str = "skip",
     name: str | None = None,
     dispatch_uid: Hashable | None = None,
@@ -206,6 +205,10 @@ def receiver_task(
         coalesce=coalesce, batch=batch, batch_size=batch_size,
         on_missing=on_missing, backend_options=backend_options,
     )  # fmt: skip
+    # Not before it is needed: a project without tasks does not wait for the half that has to do
+    # with queues, whenever it starts.
+    from .tasks import TaskReceiver  # noqa: PLC0415
+
     return _decorator(TaskReceiver, signal, sender, dispatch_uid, options, name=name)
 
 
@@ -232,7 +235,7 @@ def _decorator(
     signals = validation.signals_of(signal)
 
     def decorate(function: F) -> F:
-        validation.check_function(function, signals, batch=options.batch)
+        signatures.check_function(function, signals, batch=options.batch)
         receiver = kind(
             function,
             name=name or naming.dotted_name(function),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -19,10 +18,10 @@ from django.db.models.signals import (
 )
 from django.dispatch import Signal
 
-from . import builtin, calling, naming
+from . import builtin, naming, signatures
 from .exceptions import InvalidReceiverError
 from .lineage import RECURSION_MODES
-from .options import Options
+from .options import DEFAULT_BATCH_SIZE, Options
 
 
 def signals_of(signal: object) -> tuple[Signal, ...]:
@@ -55,45 +54,6 @@ def senders_of(name: str, sender: object, signals: Sequence[Signal]) -> tuple[An
     return senders
 
 
-# What a receiver with batch=True is called with.
-BATCH_ARGUMENTS = frozenset({"sender", "events", "using"})
-
-
-def check_function(function: object, signals: Sequence[Signal], *, batch: bool = False) -> None:
-    """Refuse a function that would fail when the signal is sent."""
-    if isinstance(function, staticmethod | classmethod):
-        raise InvalidReceiverError(
-            naming.dotted_name(function.__func__),
-            f"is a {type(function).__name__} already",
-            f"Write the decorator below @{type(function).__name__}"
-            + ("." if isinstance(function, staticmethod) else ", or connect the bound method."),
-        )
-    if not callable(function):
-        raise InvalidReceiverError(repr(function), "is not callable", "Decorate a function.")
-    name = naming.dotted_name(function)
-    parameters = _parameters(name, function)
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        raise InvalidReceiverError(
-            name,
-            "does not accept **kwargs",
-            "Add **kwargs to its parameters: a signal may send more arguments in future.",
-        )
-    for parameter in parameters:
-        if parameter.default is not parameter.empty:
-            continue
-        if parameter.kind is parameter.POSITIONAL_ONLY:
-            raise InvalidReceiverError(
-                name,
-                f"takes {parameter.name!r} by position only",
-                "A signal passes every argument by name: remove the '/'.",
-            )
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            if batch:
-                _check_argument_of_batch(name, parameter.name)
-            else:
-                _check_argument_is_sent(name, parameter.name, signals)
-
-
 def check_options(name: str, options: Options, signals: Sequence[Signal]) -> None:
     """Refuse common keywords that cannot mean anything."""
     if not isinstance(options.priority, int) or isinstance(options.priority, bool):
@@ -113,7 +73,7 @@ def check_options(name: str, options: Options, signals: Sequence[Signal]) -> Non
                 "Only post_save says whether a row was created. Use when= for other signals.",
             )
     if options.when is not None:
-        _check_when(name, options.when)
+        signatures.check_when(name, options.when)
 
 
 def check_choice(name: str, keyword: str, value: object, choices: Sequence[object]) -> None:
@@ -184,44 +144,9 @@ def check_task(name: str, function: Callable[..., Any], options: Options) -> Non
         raise InvalidReceiverError(
             name, f"has batch_size={size!r}", "Give a whole number of events of at least 1."
         )
-    if size != Options.batch_size and not options.batch:
+    if size != DEFAULT_BATCH_SIZE and not options.batch:
         raise InvalidReceiverError(
             name, f"has batch_size={size!r} without batch=True", "Add it, or leave the size out."
-        )
-
-
-def _parameters(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except ValueError as error:
-        raise InvalidReceiverError(
-            name, "has no signature that Python can read", "Decorate a function written in Python."
-        ) from error
-
-
-def _check_argument_is_sent(name: str, argument: str, signals: Sequence[Signal]) -> None:
-    for signal in signals:
-        sent = builtin.ARGUMENTS.get(signal)
-        if sent is not None and argument not in sent | {"signal", "sender"}:
-            raise InvalidReceiverError(
-                name,
-                f"requires {argument!r}, which {builtin.name_of(signal)} does not send",
-                f"It sends sender, signal, {', '.join(sorted(sent))}. "
-                + (
-                    "For a list of events, add batch=True."
-                    if argument == "events"
-                    else "Correct the name, or give it a default."
-                ),
-            )
-
-
-def _check_argument_of_batch(name: str, argument: str) -> None:
-    if argument not in BATCH_ARGUMENTS:
-        raise InvalidReceiverError(
-            name,
-            f"requires {argument!r}, and has batch=True",
-            "It is called once for many events: write def receiver(sender, events, **kwargs), and "
-            f"read event.{argument} or event.kwargs[{argument!r}] of each.",
         )
 
 
@@ -256,19 +181,4 @@ def _check_migrate_sender(name: str, sender: object) -> None:
             name,
             f"has sender={sender!r}, and pre_migrate and post_migrate are sent by AppConfigs",
             "Name the app: apps.get_app_config('shop'), or self in AppConfig.ready().",
-        )
-
-
-def _check_when(name: str, when: object) -> None:
-    if not callable(when) or calling.is_async(when):
-        raise InvalidReceiverError(
-            name,
-            f"has when={when!r}",
-            "Give a plain function of the signal's arguments that returns true or false.",
-        )
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in _parameters(name, when)):
-        raise InvalidReceiverError(
-            name,
-            "has a when= that does not accept **kwargs",
-            "Write it like a receiver: when=lambda instance, **kwargs: instance.paid.",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -12,7 +13,9 @@ from django.dispatch import Signal
 from django.test import TestCase
 
 from signals_plus import connecting, lineage, live
+from signals_plus.backends.handler import backends
 from signals_plus.registry import registry
+from tests.queues import RecordingBackend
 
 REAL, IN_A_TEST_CASE = "real transactions", "inside a TestCase"
 MODEL_SIGNALS = [signal for signal in vars(signals).values() if isinstance(signal, Signal)]
@@ -67,3 +70,12 @@ def committing(database: str) -> Callable[[], AbstractContextManager[None]]:
             yield
 
     return block
+
+
+@pytest.fixture
+def queue(settings: Any) -> RecordingBackend:
+    """Let all tasks go to a queue that keeps them."""
+    settings.SIGNALS_PLUS_BACKENDS = {"default": {"BACKEND": "tests.queues.RecordingBackend"}}
+    backend = backends["default"]
+    assert isinstance(backend, RecordingBackend)
+    return backend

@@ -15,7 +15,6 @@ from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
 
 from signals_plus import Event, mute_signals, receiver, receiver_on_commit, receiver_task
-from signals_plus.backends.handler import backends
 from signals_plus.exceptions import InvalidReceiverError, PayloadError, RecursionLimitError
 from signals_plus.payloads import chains
 from signals_plus.registry import registry
@@ -295,14 +294,6 @@ class TestRefusal:
         """It would do nothing, silently."""
         with pytest.raises(InvalidReceiverError, match=r"has batch_size=10 without batch=True"):
             receiver_task(post_save, batch_size=10, name="task")(lambda **kwargs: None)
-
-
-@pytest.fixture
-def queue(settings: Any) -> RecordingBackend:
-    settings.SIGNALS_PLUS_BACKENDS = {"default": {"BACKEND": "tests.queues.RecordingBackend"}}
-    backend = backends["default"]
-    assert isinstance(backend, RecordingBackend)
-    return backend
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])

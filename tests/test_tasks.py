@@ -43,14 +43,6 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "othe
 
 
 @pytest.fixture
-def queue(settings: Any) -> RecordingBackend:
-    settings.SIGNALS_PLUS_BACKENDS = {"default": {"BACKEND": "tests.queues.RecordingBackend"}}
-    backend = backends["default"]
-    assert isinstance(backend, RecordingBackend)
-    return backend
-
-
-@pytest.fixture
 def failures() -> Iterator[list[dict[str, Any]]]:
     received: list[dict[str, Any]] = []
 

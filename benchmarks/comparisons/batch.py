@@ -6,26 +6,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from celery import shared_task
 from django.db import transaction
 from django.db.models.signals import post_save
-from django.dispatch import receiver
 
+from benchmarks.comparisons import task  # noqa: F401 - connects one task per row, by hand
 from benchmarks.measuring import Bench, Figure
 from benchmarks.project import queue
 from benchmarks.project.events import saved, send
 from benchmarks.project.models import ByHand, Row, WithPlusBatched
 from signals_plus import receiver_task
-
-
-@shared_task
-def handle(pk: int) -> None:
-    pass
-
-
-@receiver(post_save, sender=ByHand)
-def enqueue(sender: Any, instance: Row, **kwargs: Any) -> None:
-    transaction.on_commit(lambda: handle.delay(instance.pk))
 
 
 @receiver_task(post_save, sender=WithPlusBatched, batch=True, batch_size=1_000)
