@@ -54,7 +54,8 @@ SAME = 1.03
 ROWS = (
     Row(PLAIN_SEND, "untouched", "`send` to a plain receiver, signals_plus installed and in use",
         SAME),
-    Row(PLAIN_SEND, "hooked", "the same, once a mute or a priority has touched the signal", 1.10),
+    Row(PLAIN_SEND, "hooked", "the same, once a mute has touched the signal", 1.10),
+    Row(PLAIN_SEND, "prioritized", "the same, another of its receivers having a priority", 1.10),
     Row(ON_COMMIT, "one", "`receiver_on_commit`, one event in its own transaction", 1.3),
     Row(ON_COMMIT, "hundred", "the same, 100 events in one transaction", 1.3),
     Row(Run("save"), "save", "the same, within `Model.save()`, SQLite", 1.03),

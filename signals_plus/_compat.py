@@ -21,6 +21,7 @@ ReceiverLists = tuple[list[Any], list[Any]]
 Connections = dict[int, Any]
 FindReceivers = Callable[[Signal, Any], ReceiverLists]
 LiveReceivers = Callable[[FindReceivers, Signal, Any], ReceiverLists]
+Order = Callable[[Signal, ReceiverLists], ReceiverLists]
 
 
 def make_id(target: object) -> Any:
@@ -80,32 +81,35 @@ def _entries(
             yield key, sender_id, receiver
 
 
-def hook_signal(
-    signal: Signal, live: LiveReceivers, only_if: Callable[[], object] | None = None
-) -> None:
-    """Let ``live`` have the last word on whom this signal calls, at all times or ``only_if``.
+def hook_signal(signal: Signal, live: LiveReceivers) -> None:
+    """Let ``live`` have the last word on whom this signal calls.
 
     ``send``, ``asend``, their robust forms and ``has_listeners`` all ask ``_live_receivers``.
     """
-    hook = vars(signal).get("_live_receivers")
-    if only_if is not None and hook is None:
-        signal._live_receivers = _conditional(signal, live, only_if)  # type: ignore[assignment,method-assign]
-    elif only_if is None and not isinstance(hook, partial):
+    if not isinstance(vars(signal).get("_live_receivers"), partial):
         # A partial object: a function more is felt in every call of a receiver.
         signal._live_receivers = partial(live, _ask_class, signal)  # type: ignore[method-assign]
 
 
-def _conditional(
-    signal: Signal, live: LiveReceivers, only_if: Callable[[], object]
-) -> Callable[[Any], ReceiverLists]:
+def hook_signal_if(
+    condition: Callable[[], object], signal: Signal, live: LiveReceivers, order: Order
+) -> None:
+    """Do the same at a fraction of the cost, while the condition does not hold.
+
+    Then ``order`` is asked, if there are several receivers. It does not take the place of
+    ``hook_signal``.
+    """
+    if "_live_receivers" in vars(signal):
+        return
     kind = type(signal)
 
     def live_receivers(sender: Any) -> ReceiverLists:
-        if only_if():
+        if condition():
             return live(_ask_class, signal, sender)
-        return kind._live_receivers(signal, sender)
+        found = kind._live_receivers(signal, sender)
+        return order(signal, found) if len(found[0]) > 1 else found
 
-    return live_receivers
+    signal._live_receivers = live_receivers  # type: ignore[method-assign]
 
 
 def _ask_class(signal: Signal, sender: Any) -> ReceiverLists:

@@ -105,7 +105,7 @@ def connect(receiver: BaseReceiver, dispatch_uid: Hashable | None) -> None:
             _waiting_for_model.append((signal, sender.lower(), key, connected))
         signal.connect(connected, sender=sender, weak=False, dispatch_uid=key)
         if receiver.options.priority:
-            live.watch(signal)
+            live.prioritize(signal)
     receiver.connected()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from django.dispatch import Signal
 
@@ -40,14 +41,18 @@ class _Everywhere:
 everywhere = _Everywhere()
 
 
-def watch(signal: Signal) -> None:
-    """Make one signal obey the rules and the priorities."""
-    _compat.hook_signal(signal, _live)
+def watch(signal: Signal, *, in_all_threads: bool = False) -> None:
+    """Make one signal obey the rules of a context, or those of all threads as well."""
+    if in_all_threads:
+        _compat.hook_signal(signal, _live)
+    else:
+        _compat.hook_signal_if(rules_here.get, signal, _live, _in_order)
 
 
-def watch_here(signal: Signal) -> None:
-    """Make one signal obey the rules of a context: next to nothing where there are none."""
-    _compat.hook_signal(signal, _live, only_if=rules_here.get)
+def prioritize(signal: Signal) -> None:
+    """Make one signal obey the priorities of its receivers."""
+    _prioritized.add(signal)
+    watch(signal)
 
 
 def watch_every_signal() -> None:
@@ -84,11 +89,20 @@ def _live(find: FindReceivers, signal: Signal, sender: Any) -> ReceiverLists:
         if rule.matches(signal, sender):
             synchronous = rule.left(signal, sender, synchronous)
             asynchronous = rule.left(signal, sender, asynchronous)
-    if len(synchronous) > 1:
-        # Stable, so that receivers of one priority keep the order in which they were connected.
-        # Only ours carry a priority, and ours are all connected as synchronous functions.
-        synchronous = sorted(synchronous, key=_negative_priority)
-    return synchronous, asynchronous
+    return _in_order(signal, (synchronous, asynchronous))
+
+
+# Signals that have been given a receiver with a priority.
+_prioritized: WeakSet[Signal] = WeakSet()
+
+
+def _in_order(signal: Signal, receivers: ReceiverLists) -> ReceiverLists:
+    if signal not in _prioritized:
+        return receivers
+    synchronous, asynchronous = receivers
+    # Stable, so that receivers of one priority keep the order in which they were connected.
+    # Only ours carry a priority, and ours are all connected as synchronous functions.
+    return sorted(synchronous, key=_negative_priority), asynchronous
 
 
 def _negative_priority(receiver: Any) -> int:

@@ -69,9 +69,8 @@ class mute_signals:  # noqa: N801 - used like a function, and named as factory_b
         self._in_force: list[MuteRule] = []
 
     def __enter__(self) -> Self:
-        watch = live.watch if self.all_threads else live.watch_here
         for signal in self.signals:
-            watch(signal)
+            live.watch(signal, in_all_threads=self.all_threads)
         if not self.signals:
             live.watch_every_signal()
         rule = MuteRule(self.signals, self.senders, self.receivers)

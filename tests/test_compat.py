@@ -179,6 +179,55 @@ class TestHookSignal:
         assert signal.send(None) == [(function, None)]
 
 
+class TestHookSignalIf:
+    """``hook_signal_if``: a last word only while a condition holds."""
+
+    def test_asks_for_the_order_alone_while_it_does_not_hold(self) -> None:
+        """And for that only where there are several receivers to be put in order."""
+        signal, holds = Signal(), [False]
+
+        def live(find: Any, signal: Signal, sender: Any) -> Any:
+            return [], []
+
+        def order(signal: Signal, found: Any) -> Any:
+            return found[0][::-1], found[1]
+
+        _compat.hook_signal_if(lambda: holds[0], signal, live, order)
+
+        signal.connect(print, weak=False)
+        assert signal._live_receivers(None) == ([print], [])
+        signal.connect(function, weak=False)
+        assert signal._live_receivers(None) == ([function, print], [])
+        holds[0] = True
+        assert signal._live_receivers(None) == ([], [])
+
+    def test_does_not_take_the_place_of_the_hook_that_always_asks(self) -> None:
+        """But the other way round."""
+        signal = Signal()
+        signal.connect(print, weak=False)
+
+        def add() -> None:
+            _compat.hook_signal_if(
+                lambda: False, signal, lambda *_: ([], []), lambda _, found: found
+            )
+
+        add()
+        assert signal._live_receivers(None) == ([print], [])
+        _compat.hook_signal(signal, lambda *_: ([function], []))
+        add()
+        assert signal._live_receivers(None) == ([function], [])
+
+    def test_a_later_patch_of_the_class_is_honoured(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever replaces the class's method after us is asked."""
+        signal = Signal()
+        signal.connect(print, weak=False)
+        _compat.hook_signal_if(bool, signal, lambda *_: ([], []), lambda _, found: found)
+
+        monkeypatch.setattr(Signal, "_live_receivers", lambda self, sender: ([function], []))
+
+        assert signal.send(None) == [(function, None)]
+
+
 class TestHookEverySignal:
     """``hook_every_signal``: the same for all signals."""
 

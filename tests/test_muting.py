@@ -819,6 +819,15 @@ class TestContexts:
         assert here == []
         assert answers(signal) == ["native"]
 
+    def test_all_threads_after_a_mute_of_one_thread(self, signal: Signal) -> None:
+        """A signal that was muted for one context before is muted for all threads just so."""
+        with mute_signals(signal):
+            pass
+
+        with mute_signals(signal, all_threads=True), ThreadPoolExecutor() as pool:
+            assert pool.submit(answers, signal).result() == []
+        assert answers(signal) == ["native"]
+
     def test_all_threads_nested_and_left_by_an_exception(self, signal: Signal) -> None:
         """Blocks for all threads nest and end as the others do."""
         mute = mute_signals(signal, all_threads=True)

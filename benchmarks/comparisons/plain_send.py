@@ -11,12 +11,14 @@ from django.db.models.signals import ModelSignal
 
 from benchmarks.measuring import Bench, Figure
 from benchmarks.project.events import one_saved
-from benchmarks.project.models import Row
+from benchmarks.project.models import Row, WithPlus
 from signals_plus import mute_signals, receiver
 
 # Signals like post_save, one for each contender: to touch one leaves the others as they are.
 untouched = ModelSignal(use_caching=True)
+prioritized = ModelSignal(use_caching=True)
 touched = ModelSignal(use_caching=True)
+prioritized = ModelSignal(use_caching=True)
 decorated = ModelSignal(use_caching=True)
 
 
@@ -29,21 +31,29 @@ def handle_decorated(sender: Any, instance: Any, **kwargs: Any) -> None:
 
 
 untouched.connect(handle, sender=Row)
+prioritized.connect(handle, sender=Row)
+receiver(prioritized, sender=WithPlus, priority=1)(handle_decorated)
 touched.connect(handle, sender=Row)
+prioritized.connect(handle, sender=Row)
+receiver(prioritized, sender=WithPlus, priority=1)(handle_decorated)
 receiver(decorated, sender=Row)(handle_decorated)
 
 
 def measure(bench: Bench) -> Mapping[str, Figure]:
     with mute_signals(touched):
         pass
-    contenders = {
-        name: sender_of(signal)
-        for name, signal in (("bare", untouched), ("hooked", touched), ("ours", decorated))
+    signals = {
+        "bare": untouched,
+        "hooked": touched,
+        "prioritized": prioritized,
+        "ours": decorated,
     }
+    contenders = {name: sender_of(signal) for name, signal in signals.items()}
     times = bench.times(contenders, rounds=200)
     return {
         "untouched": _against_a_process_without_signals_plus(bench),
         "hooked": Figure.of_ratios(times["hooked"], times["bare"]),
+        "prioritized": Figure.of_ratios(times["prioritized"], times["bare"]),
         "receiver": Figure.of_ratios(times["ours"], times["bare"]),
     }
 

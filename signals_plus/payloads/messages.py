@@ -19,7 +19,7 @@ from ..lineage import Chain
 from . import chains
 from .decoding import Decoder, read_sender
 from .faults import Fault, reason, shown
-from .rows import RowGone, Rows
+from .rows import Group, RowGone, Rows
 from .shapes import Fragment, joined
 
 VERSION = 2
@@ -35,12 +35,17 @@ logger = logging.getLogger("signals_plus")
 
 
 class EventData(NamedTuple):
-    """What a payload says of one event; after ``load``, with its values and rows."""
+    """What a payload says of one event; after ``load``, with its values and rows.
+
+    Until then it may stand for several, one for each of ``rows``: keys of the sender's rows on
+    ``using``, each of which is the ``instance`` of one event.
+    """
 
     signal: str
     sender: Any
     kwargs: Mapping[str, Any]
     using: str | None  # the database of its row, which may be gone
+    rows: list[Any] | None = None
 
 
 class Message(NamedTuple):
@@ -108,45 +113,66 @@ def load(message: Message, on_missing: str) -> list[EventData]:
         ObjectDoesNotExist: As ``on_missing`` says.
     """
     rows = Rows(on_missing)
-    _read_rows(message, rows)
+    wanted = _read_rows(message, rows)
     decoder = Decoder(rows)
-    loaded, gone = [], []
-    for event in message.events:
-        try:
-            loaded.append(_loaded(message.receiver, event, decoder))
-        except RowGone as error:
-            gone.append(str(error))
+    loaded: list[EventData] = []
+    gone: list[str] = []
+    for event, keys in zip(message.events, wanted, strict=True):
+        if keys is None:
+            try:
+                loaded.append(event._replace(kwargs=_arguments(message.receiver, event, decoder)))
+            except RowGone as error:
+                gone.append(str(error))
+            continue
+        for group, key in keys:
+            try:
+                row = rows.find(group, key)
+            except RowGone as error:
+                gone.append(str(error))
+                continue
+            # Each event has arguments of its own. The alias is the very object that DATABASES has,
+            # by which the row's next events find what they have in common (KnownShapes).
+            kwargs = _arguments(message.receiver, event, decoder)
+            kwargs |= {"instance": row, "using": group[1]}
+            loaded.append(EventData(event.signal, event.sender, kwargs, group[1]))
     if gone:
         _log_skipped(message, gone)
     return loaded
 
 
-def _read_rows(message: Message, rows: Rows) -> None:
+def _read_rows(message: Message, rows: Rows) -> list[list[tuple[Group, Any]] | None]:
+    """Read all rows; return for each event that stands for several how to find those."""
     try:
-        for event in message.events:
-            _want_rows(event, rows)
+        wanted = [_want_rows(event, rows) for event in message.events]
         rows.load()
     except Fault as fault:
         raise fault.error(message.receiver) from fault.__cause__
+    return wanted
 
 
-def _want_rows(event: EventData, rows: Rows) -> None:
-    for name, value in event.kwargs.items():
-        if type(value) is dict or type(value) is list:
-            try:
+def _want_rows(event: EventData, rows: Rows) -> list[tuple[Group, Any]] | None:
+    name = "instance"
+    try:
+        keys = None
+        if event.rows is not None:
+            keys = rows.want_each(event.sender._meta.label, event.using, event.rows)
+        for name in event.kwargs:
+            value = event.kwargs[name]
+            if type(value) is dict or type(value) is list:
                 rows.want_all_in(value)
-            except Fault as fault:
-                raise fault.inside(name) from fault.__cause__
+    except Fault as fault:
+        raise fault.inside(name) from fault.__cause__
+    return keys
 
 
-def _loaded(receiver: str, event: EventData, decoder: Decoder) -> EventData:
+def _arguments(receiver: str, event: EventData, decoder: Decoder) -> dict[str, Any]:
     kwargs = {}
     try:
         for name, value in event.kwargs.items():
             kwargs[name] = value if type(value) in _AS_THEY_ARE else decoder.read(value)
     except Fault as fault:
         raise fault.inside(name).error(receiver) from fault.__cause__
-    return event._replace(kwargs=kwargs)
+    return kwargs
 
 
 def _log_skipped(message: Message, gone: Sequence[str]) -> None:
@@ -204,8 +230,15 @@ def _events(data: Mapping[str, Any], senders: Sequence[Any]) -> Iterator[EventDa
             if written_sender not in models:
                 models[written_sender] = read_sender(written_sender, senders)
             sender = models[written_sender]
-        for each in _written_out(written_sender, kwargs):
-            yield EventData(signal, sender, each, _alias_of(each))
+        keys = _keys_in(kwargs)
+        if keys is None:
+            yield EventData(signal, sender, kwargs, _alias_of(kwargs))
+        else:
+            # The one reference that is short: the only place where what is around a value counts.
+            if not isinstance(written_sender, str) or not isinstance(kwargs.get("using"), str):
+                raise ValueError("rows")
+            del kwargs["instance"]
+            yield EventData(signal, sender, kwargs, kwargs["using"], keys)
 
 
 def _alias_of(kwargs: Mapping[str, Any]) -> str | None:
@@ -222,22 +255,14 @@ def _are_arguments(kwargs: Any) -> bool:
     return isinstance(kwargs, dict) and "signal" not in kwargs and "sender" not in kwargs
 
 
-def _written_out(sender: Any, kwargs: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the arguments of each event, with the one reference that is short written out.
-
-    That is the row of the sender: the only place where what is around a value counts.
-    """
+def _keys_in(kwargs: Mapping[str, Any]) -> list[Any] | None:
+    """Return the keys of the sender's rows that ``instance`` holds; None if there are none."""
     instance = kwargs.get("instance")
     if type(instance) is not dict or len(instance) != 1:
-        yield kwargs
-        return
+        return None
     ((tag, data),) = instance.items()
     if tag == "$models":
         if type(data) is not list or not data:
             raise ValueError("rows")
-        for key in data:
-            yield {**kwargs, "instance": {"$model": [sender, kwargs.get("using"), key]}}
-    elif tag == "$model" and type(data) in (int, str):
-        yield {**kwargs, "instance": {"$model": [sender, kwargs.get("using"), data]}}
-    else:
-        yield kwargs
+        return data
+    return [data] if tag == "$model" and type(data) in (int, str) else None

@@ -34,6 +34,13 @@ class Rows:
             group, key = self._resolved[id(reference)] = self._resolve(reference)
             self._wanted.setdefault(group, {})[key] = None
 
+    def want_each(self, label: Any, alias: Any, pks: Any) -> list[tuple[Group, Any]]:
+        """Note rows of one model and database; return what ``find`` is to be given for each."""
+        group = self._group(label, alias)
+        keys = [_key(group[0], pk) for pk in pks]
+        self._wanted.setdefault(group, {}).update(dict.fromkeys(keys))
+        return [(group, key) for key in keys]
+
     def load(self) -> None:
         """Read the rows that were noted.
 
@@ -49,15 +56,18 @@ class Rows:
                 ) from error
 
     def get(self, reference: Any) -> models.Model | None:
+        """Return the row of a reference that was noted, as ``find`` does."""
+        if id(reference) not in self._resolved:
+            raise _no_row(reference)
+        return self.find(*self._resolved[id(reference)])
+
+    def find(self, group: Group, key: Any) -> models.Model | None:
         """Return the row, or what stands for one that is gone.
 
         Raises:
             ObjectDoesNotExist: It is gone, with ``on_missing="raise"``.
             RowGone: It is gone, with ``on_missing="skip"``.
         """
-        if id(reference) not in self._resolved:
-            raise _no_row(reference)
-        group, key = self._resolved[id(reference)]
         found = self._found[group].get(key)
         if found is not None or self._on_missing == "none":
             return found
@@ -72,12 +82,16 @@ class Rows:
         if type(reference) is not list or len(reference) != 3:
             raise _no_row(reference)
         label, alias, pk = reference
+        group = self._group(label, alias)
+        return group, _key(group[0], pk)
+
+    def _group(self, label: Any, alias: Any) -> Group:
         if type(label) is not str or type(alias) is not str:
-            raise _no_row(reference)
+            raise _no_row([label, alias])
         group = self._groups.get((label, alias))
         if group is None:
             group = self._groups[label, alias] = model_named(label), known_alias(label, alias)
-        return group, _key(group[0], pk)
+        return group
 
 
 def model_named(label: Any) -> type[models.Model]:
