@@ -10,6 +10,7 @@ from typing import NamedTuple
 from . import payloads
 from .backends.base import Refused, Task
 from .backends.handler import backends
+from .exceptions import BackendError
 from .lineage import Chain
 from .signals import enqueue_failed
 
@@ -45,6 +46,24 @@ class Outgoing:
                 extra={"payload": refused.payload},
             )
             _report(type(backend), refused)
+
+
+def enqueue_in_transaction(alias: str, message: Message, using: str) -> None:
+    """Enqueue at once, into rows that come and go with the transaction open on ``using``.
+
+    Raises:
+        BackendError: The queue's rows are on another database, or it did not take the message.
+    """
+    backend = backends[alias]
+    if using != backend.transaction_alias:
+        raise BackendError(
+            alias,
+            f"enqueues within transactions on {backend.transaction_alias!r}, and task "
+            f"{message.task.name} waits for one on {using!r}. Name a backend that enqueues after "
+            "the commit",
+        )
+    for task, payload in _composed([message]):
+        backend.enqueue(task, payload)
 
 
 def _composed(messages: Sequence[Message]) -> list[tuple[Task, str]]:

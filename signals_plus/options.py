@@ -36,6 +36,7 @@ class Options(NamedTuple):
     name: str | None = None
     backend: str = "default"
     queue_name: str | None = None
+    queue_priority: int | None = None
     run_after: timedelta | None = None
     batch_size: int = DEFAULT_BATCH_SIZE
     on_missing: str = "skip"

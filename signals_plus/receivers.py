@@ -133,6 +133,7 @@ def receiver_task(
     backend: str = "default",
     using: str | None = None,
     queue_name: str | None = None,
+    queue_priority: int | None = None,
     run_after: timedelta | None = None,
     coalesce: bool = False,
     batch: bool = False,
@@ -163,6 +164,7 @@ def receiver_task(
         backend: An alias of ``SIGNALS_PLUS_BACKENDS``.
         using: As for ``receiver_on_commit``.
         queue_name: The queue to put the task on. None: what the queue's own routes say.
+        queue_priority: The task's priority in its queue, a whole number on the queue's own scale.
         run_after: The time that has to pass after the commit.
         coalesce: As for ``receiver_on_commit``.
         batch: True: send the events of a transaction in as few messages as possible, and call the
@@ -175,7 +177,8 @@ def receiver_task(
         name: The task's name. None: ``module.function``. Set it to keep messages in flight
             valid when the function is renamed or moved.
         dispatch_uid: As for ``receiver``.
-        priority: As for ``receiver``: the order of enqueueing, not the queue's priority.
+        priority: As for ``receiver``: the order of enqueueing. The queue's own is
+            ``queue_priority``.
         when: As for ``receiver``; called when the signal is sent, not in the worker.
         raw: As for ``receiver``.
         created: As for ``receiver``.
@@ -184,7 +187,8 @@ def receiver_task(
             ``autoretry_for``, ``retry_backoff``, ``rate_limit``, ``acks_late``, ``countdown``, ...
 
     Raises:
-        InvalidReceiverError: At once, for whatever could only fail later.
+        InvalidReceiverError: At once, for whatever could only fail later; what the queue cannot
+            do, when Django starts.
         PayloadError: When the signal is sent, so that the transaction rolls back: an argument
             cannot travel.
 
@@ -201,7 +205,8 @@ def receiver_task(
         )  # fmt: skip
     options = Options(
         name=name, priority=priority, when=when, raw=raw, created=created, recursion=recursion,
-        backend=backend, using=using, queue_name=queue_name, run_after=run_after,
+        backend=backend, using=using, queue_name=queue_name, queue_priority=queue_priority,
+        run_after=run_after,
         coalesce=coalesce, batch=batch, batch_size=batch_size,
         on_missing=on_missing, backend_options=backend_options,
     )  # fmt: skip

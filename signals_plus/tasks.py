@@ -15,8 +15,9 @@ from .coalescing import Change, merge
 from .commit import collect
 from .conf import settings
 from .deferred import DeferredReceiver, by_sender
-from .enqueuing import Message, outgoing
+from .enqueuing import Message, enqueue_in_transaction, outgoing
 from .events import Event
+from .exceptions import InvalidReceiverError
 from .registry import registry
 
 
@@ -42,6 +43,7 @@ class TaskReceiver(DeferredReceiver):
             function=self.function,
             run=self.run,
             queue_name=self.options.queue_name,
+            queue_priority=self.options.queue_priority,
             run_after=self.options.run_after,
             options=self.options.backend_options,
         )
@@ -59,15 +61,24 @@ class TaskReceiver(DeferredReceiver):
         registry.add(self)
 
     def register(self) -> None:
-        """Make the receiver known to its queue."""
-        backends[self.options.backend].register(self.task)
+        """Make the receiver known to its queue, if that can do what it asks for."""
+        backend = backends[self.options.backend]
+        backend.refuse_unsupported(self.task)
+        if self.merges and backend.transaction_alias is not None:
+            raise InvalidReceiverError(
+                self.name,
+                "merges events, and its backend enqueues within the transaction",
+                "Leave out batch= and coalesce=, or name a backend that waits for the commit.",
+            )
+        backend.register(self.task)
 
     def dispatch(self, signal: Signal, sender: Any, kwargs: Mapping[str, Any]) -> None:
         if None in self.senders and _is_excluded(sender):
             return
         # Whatever can be wrong is found here, where the transaction can still roll back.
         registry.require_live()
-        backends[self.options.backend].validate_task(self.task)
+        backend = backends[self.options.backend]
+        backend.validate_task(self.task)
         event = payloads.encode_event(
             self.name,
             signal=self.labels[signal],
@@ -77,7 +88,10 @@ class TaskReceiver(DeferredReceiver):
         )
         chain = lineage.current()
         using = events.wait_alias(self.options.using, sender, kwargs)
-        if self.merges:
+        if backend.transaction_alias is not None:
+            message = Message(self.task, (event,), chain)
+            enqueue_in_transaction(self.options.backend, message, using)
+        elif self.merges:
             change = Change.of(signal, kwargs) if self.options.coalesce else None
             collect(self, Pending(event, chain, change), using=using)
         else:

@@ -126,6 +126,11 @@ def check_task(name: str, function: Callable[..., Any], options: Options) -> Non
         raise InvalidReceiverError(
             name, f"has queue_name={options.queue_name!r}", "Give the name of a queue."
         )
+    priority = options.queue_priority
+    if priority is not None and (not isinstance(priority, int) or isinstance(priority, bool)):
+        raise InvalidReceiverError(
+            name, f"has queue_priority={priority!r}", "Give a whole number on the queue's scale."
+        )
     if options.name is None and not naming.is_importable(function):
         raise InvalidReceiverError(
             name,

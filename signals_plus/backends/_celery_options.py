@@ -57,6 +57,8 @@ def attributes(task: Task) -> dict[str, Any]:
     # Nobody can ask for the result: the signal's sender gets no handle. Storing one would also
     # make publishing wait for the result store, which has no such time limit.
     chosen.setdefault("ignore_result", True)
+    if task.queue_priority is not None:
+        chosen["priority"] = task.queue_priority
     return {**chosen, "serializer": "json", MARK: True}
 
 

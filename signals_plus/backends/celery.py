@@ -38,6 +38,12 @@ class CeleryBackend(BaseBackend):
     it. Brokers other than Redis and AMQP have the time limits of their own client.
     """
 
+    supports_queue_name = True
+    supports_run_after = True
+    supports_priority = True
+    supports_retries = True
+    option_names = None
+
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         super().__init__(alias, options)
         self.publish_timeout = options.get("publish_timeout", 1.0)
@@ -49,7 +55,6 @@ class CeleryBackend(BaseBackend):
             )
         # By process too: a connection must not be shared with a forked child.
         self._publishers: dict[tuple[int, Celery], Publisher] = {}
-        self._validated: dict[str, Task] = {}
 
     def register(self, task: Task) -> None:
         known = _newest.get(task.name)

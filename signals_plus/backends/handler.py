@@ -49,11 +49,19 @@ class BackendHandler:
             raise SettingsError(
                 "SIGNALS_PLUS_BACKENDS",
                 f"names {path!r} for {alias!r}, which cannot be imported ({error}). Correct the "
-                "path, or install what it needs: pip install 'django-signals-plus[celery]'.",
+                f"path, or install what it needs{_extra(path)}.",
             ) from error
         if not (isinstance(backend, type) and issubclass(backend, BaseBackend)):
             raise SettingsError("SIGNALS_PLUS_BACKENDS", f"names {path!r}, which is no backend.")
         return backend(alias, entries[alias].get("OPTIONS", {}))
+
+
+def _extra(path: str) -> str:
+    """Return how to install what a backend of this package needs."""
+    package, _, module = path.rpartition(".")[0].rpartition(".")
+    if package != __package__:
+        return ""
+    return f": pip install 'django-signals-plus[{module.replace('_', '-')}]'"
 
 
 backends = BackendHandler()

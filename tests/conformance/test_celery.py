@@ -1,0 +1,70 @@
+"""Celery, on each broker, against a worker process."""
+
+from __future__ import annotations
+
+import unittest
+import uuid
+from typing import Any
+
+import pytest
+
+from signals_plus.conformance.suite import BackendSuite
+from tests.services import broker_url, closed_port, payloads_in, through
+
+
+class CelerySuite(BackendSuite):
+    """What the brokers have in common."""
+
+    backend = {"BACKEND": "signals_plus.backends.celery.CeleryBackend"}  # noqa: RUF012
+    installed_apps = ("tests.celery_project",)
+    worker_is_ready = " ready."
+    retry_options = "tests.celery_project.RETRY"
+    kind_of_broker: str
+
+    @classmethod
+    def set_up_queue(cls) -> None:
+        queue = f"signals-plus-{uuid.uuid4().hex}"
+        cls.other_queue = f"{queue}-other"
+        url = cls.url()
+        cls.settings = {**cls.common(queue), "CELERY_BROKER_URL": url}
+        refusing = through(url, closed_port())
+        cls.unreachable = {"refuses": {"CELERY_BROKER_URL": refusing}}
+        cls.worker = [
+            "-m", "celery", "-A", "tests.celery_project", "worker", "--pool", "solo", "-l", "INFO",
+            # A node of its own name: RabbitMQ gives the queue of a node's mailbox to one only.
+            "-n", f"{queue}@%h", "--without-gossip", "-Q", f"{queue},{cls.other_queue}",
+        ]  # fmt: skip
+
+    @classmethod
+    def url(cls) -> str:
+        return broker_url(cls.kind_of_broker)
+
+    @classmethod
+    def common(cls, queue: str) -> dict[str, Any]:
+        return {
+            "CELERY_TASK_DEFAULT_QUEUE": queue,
+            "CELERY_WORKER_HIJACK_ROOT_LOGGER": False,
+            "CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP": True,
+        }
+
+    @classmethod
+    def tear_down_queue(cls) -> None:
+        for queue in (cls.settings["CELERY_TASK_DEFAULT_QUEUE"], cls.other_queue):
+            payloads_in(cls.settings["CELERY_BROKER_URL"], queue)
+
+
+@pytest.mark.services
+class TestRedis(CelerySuite, unittest.TestCase):
+    kind_of_broker = "redis"
+
+    @classmethod
+    def common(cls, queue: str) -> dict[str, Any]:
+        return {
+            **super().common(queue),
+            "CELERY_BROKER_TRANSPORT_OPTIONS": {"socket_timeout": 30},
+        }
+
+
+@pytest.mark.services
+class TestRabbitMQ(CelerySuite, unittest.TestCase):
+    kind_of_broker = "amqp"
