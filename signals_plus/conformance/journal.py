@@ -15,10 +15,9 @@ NAME = "runs.jsonl"
 
 def write(receiver: str, **detail: Any) -> None:
     """Note that a receiver runs. One write at the end of the file, which no other can tear."""
-    from django.conf import settings
-
     line = json.dumps({"receiver": receiver, "pid": os.getpid(), **detail}) + "\n"
-    with Path(settings.FOLDER, NAME).open("ab", buffering=0) as file:
+    folder = json.loads(os.environ["SIGNALS_PLUS_CONFORMANCE"])["folder"]
+    with Path(folder, NAME).open("ab", buffering=0) as file:
         file.write(line.encode())
 
 
