@@ -13,6 +13,9 @@ from signals_plus.exceptions import BackendError, InvalidReceiverError
 class RecordingBackend(BaseBackend):
     """A queue that keeps what it was given, or refuses it."""
 
+    supports_queue_name = supports_run_after = supports_priority = supports_retries = True
+    option_names = None
+
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
         self.registered: list[str] = []
