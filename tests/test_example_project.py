@@ -125,7 +125,7 @@ def sabotaged(
     """Play with a worker that finds no receivers."""
     shop = Shop(tmp_path_factory.mktemp("sabotage"))
     (shop.folder / "sabotage.py").write_text(
-        "from config.settings import *\nSIGNALS_PLUS_AUTODISCOVER = []\n"
+        "from config.settings import *\nSIGNALS_PLUS_AUTODISCOVER = ['demo.receivers']\n"
     )
     return shop, shop.run(
         [*MANAGE, "demo", "--force-color"],
@@ -174,8 +174,9 @@ class TestDemoThatFails:
         demo = shop.run([*MANAGE, "demo"], CELERY_BROKER_URL="amqp://guest:secret@127.0.0.1:1//")
 
         assert demo.returncode == 1
-        assert "The broker amqp://guest:**@127.0.0.1:1// does not answer: " in demo.stderr
+        assert "CommandError: The queue did not take a task. Backend 'default' " in demo.stderr
         assert "Connection refused" in demo.stderr
+        assert "secret" not in demo.stderr
         assert shop.left_behind() == []
 
     def test_a_worker_that_cannot_start_ends_it_with_the_end_of_its_log(self, shop):
@@ -189,7 +190,7 @@ class TestDemoThatFails:
         demo = shop.run([*MANAGE, "demo"], DJANGO_SETTINGS_MODULE="broken")
 
         assert demo.returncode == 1
-        assert "The Celery worker ended with exit code 1 before it was ready." in demo.stderr
+        assert "The worker ended with exit code 1 before it was ready." in demo.stderr
         assert "RuntimeError: No settings for a worker" in demo.stderr
         log = Path(re.findall(r"The end of its log, (\S+):", demo.stderr)[0])
         assert "RuntimeError: No settings for a worker" in log.read_text()
