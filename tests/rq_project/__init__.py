@@ -1,0 +1,44 @@
+"""What the tests of the RQ backend need: queues of their own in Redis, and options by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django_rq.connection_utils import get_redis_connection
+from rq import Queue, Retry
+from rq.job import Job
+
+RETRY = {"retry": Retry(max=5)}
+
+# The registries of a queue, by the names of their keys, in which the jobs are that it has not.
+REGISTRIES = (
+    "started_job_registry", "finished_job_registry", "failed_job_registry",
+    "scheduled_job_registry", "deferred_job_registry", "canceled_job_registry",
+)  # fmt: skip
+
+
+def open_queue(name: str, config: Mapping[str, Any]) -> Queue:
+    """Open a queue of a project, without its settings."""
+    connection = get_redis_connection(dict(config))
+    return Queue(name, connection=connection, serializer=config.get("SERIALIZER"))
+
+
+def jobs_of(queue: Queue) -> list[Job]:
+    """Return all jobs of a queue: those that wait, and those that were run."""
+    ids = [*queue.job_ids]
+    for registry in REGISTRIES:
+        ids += getattr(queue, registry).get_job_ids()
+    found = Job.fetch_many(ids, connection=queue.connection, serializer=queue.serializer)
+    return [job for job in found if job is not None]
+
+
+def remove(queue: Queue) -> None:
+    """Take a queue out of Redis, and all its jobs."""
+    for job in jobs_of(queue):
+        job.delete()
+        queue.connection.delete(f"rq:results:{job.id}")
+    queue.delete(delete_jobs=True)
+    keys = [getattr(queue, registry).key for registry in REGISTRIES]
+    queue.connection.delete(*keys, f"rq:scheduler-lock:{queue.name}")
+    queue.connection.close()
