@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django_rq.connection_utils import get_redis_connection
+from django_rq.queues import DjangoRQ
+from redis import Redis
 from rq import Queue, Retry
 from rq.job import Job
 
@@ -42,3 +44,27 @@ def remove(queue: Queue) -> None:
     keys = [getattr(queue, registry).key for registry in REGISTRIES]
     queue.connection.delete(*keys, f"rq:scheduler-lock:{queue.name}")
     queue.connection.close()
+
+
+class RedisCache:
+    """A cache that hands out its own client, as those do that USE_REDIS_CACHE names."""
+
+    def __init__(self, location: str, params: Mapping[str, Any]) -> None:
+        self._client = Redis.from_url(location, socket_timeout=77)
+
+    def close(self) -> None:
+        """Called by Django, as for any cache."""
+
+
+class Choosy(DjangoRQ):
+    """A queue class of a project, which does not make every job."""
+
+    def create_job(self, *args: Any, **kwargs: Any) -> Job:
+        job = super().create_job(*args, **kwargs)
+        if "bad" in job.args:
+            raise LookupError("a job that the project does not want")
+        return job
+
+
+def note_failure(job: Job, *args: Any) -> None:
+    """Called by a worker."""
