@@ -10,7 +10,7 @@ import pytest
 
 from signals_plus.conformance.suite import BackendSuite
 from tests.rq_project import jobs_of, open_queue, remove
-from tests.services import broker_url, closed_port, through
+from tests.services import broker_url, closed_port, silent_port, through
 
 
 class RQSuite(BackendSuite):
@@ -35,7 +35,11 @@ class RQSuite(BackendSuite):
         }
         url = broker_url("redis")
         cls.settings = cls.settings_for(url)
-        cls.unreachable = {"refuses": cls.settings_for(through(url, closed_port()))}
+        silent = cls.enterClassContext(silent_port())
+        cls.unreachable = {
+            "refuses": cls.settings_for(through(url, closed_port())),
+            "is silent": cls.settings_for(through(url, silent)),
+        }
         cls.worker = [
             "-m", "django", "rqworker", cls.queue, cls.other_queue, "--with-scheduler",
             "--serializer", cls.serializer, "--worker-class", cls.worker_class,

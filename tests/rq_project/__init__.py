@@ -36,14 +36,15 @@ def jobs_of(queue: Queue) -> list[Job]:
 
 
 def remove(queue: Queue) -> None:
-    """Take a queue out of Redis, and all its jobs."""
-    for job in jobs_of(queue):
-        job.delete()
-        queue.connection.delete(f"rq:results:{job.id}")
-    queue.delete(delete_jobs=True)
+    """Take a queue out of Redis, and all its jobs, those that are in no list among them."""
+    connection = queue.connection
+    for key in connection.scan_iter("rq:job:*"):
+        if connection.hget(key, "origin") == queue.name.encode():
+            connection.delete(key, key.replace(b":job:", b":results:"))
+    queue.delete(delete_jobs=False)
     keys = [getattr(queue, registry).key for registry in REGISTRIES]
-    queue.connection.delete(*keys, f"rq:scheduler-lock:{queue.name}")
-    queue.connection.close()
+    connection.delete(*keys, f"rq:scheduler-lock:{queue.name}")
+    connection.close()
 
 
 class RedisCache:
