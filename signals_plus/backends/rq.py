@@ -57,7 +57,7 @@ class RQBackend(BaseBackend):
                 f"publish_timeout={self.publish_timeout!r}, which is no number of seconds above 0"
             )
         self._used: set[str] = set()
-        # By process too: a connection must not be shared with a forked child.
+        # By process too: a forked child has neither its parent's connections nor its locks.
         self._publishers: list[tuple[int, Mapping[str, Any], Publisher]] = []
 
     def register(self, task: Task) -> None:

@@ -745,9 +745,15 @@ class TestConnections:
         backend = project.set_up(url=gate.url)
         task = project.task()
         backend.enqueue(task, "parent")
+        # Another thread is just about to try again after a failure: its lock is never released
+        # in the child.
+        ((_, _, publisher),) = backend._publishers
+        publisher._turns._ask_again_at = 0.0
 
-        child = os.fork()
+        with publisher._turns._turn:
+            child = os.fork()
         if child == 0:
+            signal.alarm(10)
             try:
                 backend.enqueue(task, "child")
             except BaseException:

@@ -58,13 +58,13 @@ class RedisCache:
 
 
 class Choosy(DjangoRQ):
-    """A queue class of a project, which does not make every job."""
+    """A queue class of a project, which finds out late that it does not want a job."""
 
-    def create_job(self, *args: Any, **kwargs: Any) -> Job:
-        job = super().create_job(*args, **kwargs)
+    def enqueue_job(self, job: Job, *args: Any, **kwargs: Any) -> Job:
+        enqueued = super().enqueue_job(job, *args, **kwargs)
         if "bad" in job.args:
             raise LookupError("a job that the project does not want")
-        return job
+        return enqueued
 
 
 def note_failure(job: Job, *args: Any) -> None:
