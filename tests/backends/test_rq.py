@@ -750,8 +750,8 @@ class TestConnections:
         ((_, _, publisher),) = backend._publishers
         publisher._turns._ask_again_at = 0.0
 
-        with publisher._turns._turn:
-            child = os.fork()
+        publisher._turns._turn.acquire()
+        child = os.fork()
         if child == 0:
             signal.alarm(10)
             try:
@@ -759,6 +759,7 @@ class TestConnections:
             except BaseException:
                 os._exit(1)
             os._exit(0)
+        publisher._turns._turn.release()
         _, status = os.waitpid(child, 0)
         backend.enqueue(task, "parent again")
 
