@@ -170,11 +170,11 @@ def _this() -> Thread:
 def _log_lost(name: str, jobs: list[Job], running: int, seconds: float) -> None:
     counted = Counter(job.task.name for job in jobs)
     logger.error(
-        "%s: %d tasks are lost, %d of them while they ran, after %g s: %s",
+        "%s: after %g s, %d running and %d waiting tasks are lost: %s",
         name,
-        len(jobs),
-        running,
         seconds,
+        running,
+        len(jobs) - running,
         ", ".join(f"{task} ({count})" for task, count in sorted(counted.items())),
     )
     for job in jobs:
