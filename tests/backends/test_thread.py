@@ -130,7 +130,7 @@ class TestThreads:
         backend.register(task(print))
         backend.check()
 
-        assert our_threads() == before
+        assert our_threads() - before == set()
         backend.enqueue(task(str), "1")
         assert len(our_threads() - before) == 1
 
@@ -146,10 +146,12 @@ class TestThreads:
         backend.close()
 
         assert sorted(ran) == ["1", "2"]
-        assert our_threads() == before
+        assert our_threads() - before == set()
 
-    def test_may_close_their_own_backend(self, make: Make) -> None:
-        """A task does not wait for its own end."""
+    def test_may_close_their_own_backend(
+        self, make: Make, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A task does not wait for its own end, and is not lost."""
         backend = make()
         took: list[float] = []
 
@@ -162,6 +164,7 @@ class TestThreads:
 
         (seconds,) = eventually(lambda: took)
         assert seconds < 5
+        assert caplog.text == ""
 
     def test_are_not_waited_for_without_end(
         self, make: Make, gate: Gate, caplog: pytest.LogCaptureFixture
@@ -218,7 +221,7 @@ class TestThreads:
             backends["default"].enqueue(task(ran.append), "1")
 
         assert ran == ["1"]
-        assert our_threads() == before
+        assert our_threads() - before == set()
 
 
 class TestFull:
@@ -258,6 +261,22 @@ class TestFull:
             "Tasks run where they are enqueued"
         )
         assert [each.getMessage() for each in warnings] == [message, message]
+
+    def test_lasts_until_half_of_the_room_is_free(
+        self, make: Make, gate: Gate, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Where tasks come as fast as they are run, there is no warning for every other one."""
+        backend = make(queue_size=4)
+        second = Gate()
+        gate.hold(backend)
+        backend.enqueue_many([(second.task, ""), *[(task(str), "")] * 4])
+        gate.opened.set()
+        assert second.entered.wait(30)
+
+        backend.enqueue_many([(task(str), "")] * 2)
+
+        second.opened.set()
+        assert len([each for each in caplog.records if each.levelno == logging.WARNING]) == 1
 
     def test_does_not_nest_what_a_task_enqueues(self, make: Make, gate: Gate) -> None:
         """It runs when that task has ended, as it would in a thread."""
@@ -443,16 +462,33 @@ class TestConnections:
 
         def use(payload: str) -> None:
             Item.objects.count()
-            used.append(connections["default"])
+            used.extend([connections["default"], threading.current_thread()])
 
         backend = make()
         backend.enqueue(task(use), "")
 
         eventually(lambda: used and used[0].connection is None)
-        assert len(our_threads()) == 1
+        assert used[1].is_alive()
 
-    def test_are_closed_when_the_thread_ends(self, make: Make, gate: Gate) -> None:
-        """At the end of a task that went on after the backend was closed."""
+    def test_are_closed_when_the_thread_is_ended(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By what is no failure of a task."""
+        monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", None)
+        monkeypatch.setattr(threading, "excepthook", print)
+        used: list[Any] = []
+
+        def use(payload: str) -> None:
+            Item.objects.count()
+            used.append(connections["default"])
+            raise KeyboardInterrupt
+
+        make().enqueue(task(use), "")
+
+        eventually(lambda: used and used[0].connection is None)
+
+    def test_are_closed_when_a_task_outlives_the_backend(self, make: Make, gate: Gate) -> None:
+        """At its end."""
         used: list[Any] = []
 
         def use(payload: str) -> None:
