@@ -136,7 +136,7 @@ class ThreadPool:
                 self._running.pop(_this(), None)
                 self._start_thread()  # something ended this one that is no failure of a task
                 self._has_changed.notify_all()
-            pass
+            connections.close_all()
 
     def _next(self) -> Job | None:
         """Return the next job, once there is one; None: the thread has to end."""
