@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import models
+
 from signals_plus.backends.base import BaseBackend, Refused, Task
 from signals_plus.exceptions import BackendError, InvalidReceiverError
 
@@ -47,3 +49,12 @@ class RecordingBackend(BaseBackend):
         while self.sent:
             task, payload = self.sent.pop(0)
             task.run(payload)
+
+
+class QueueRouter:
+    """Keeps the rows of django-tasks-db on a database of their own."""
+
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
+        return "queue" if model._meta.app_label == "django_tasks_database" else None
+
+    db_for_read = db_for_write
