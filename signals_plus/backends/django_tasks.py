@@ -141,6 +141,8 @@ class DjangoTasksBackend(BaseBackend):
             if task.run_after is not None:
                 ready = ready.using(run_after=timezone.now() + task.run_after)
             ready.enqueue(payload)
+        except BackendError:  # of a task that the queue's own row was to enqueue
+            raise
         except Exception as error:
             # Anybody may write a backend for TASKS, and receivers of task_enqueued.
             raise self._backend_error(error) from error

@@ -21,7 +21,6 @@ from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_tasks_db.compat import BaseTaskBackend, task_enqueued
-from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 
 from signals_plus import receiver_task
@@ -31,6 +30,7 @@ from signals_plus.backends.django_tasks import DjangoTasksBackend
 from signals_plus.backends.handler import backends
 from signals_plus.exceptions import BackendError, InvalidReceiverError, SettingsError
 from signals_plus.signals import enqueue_failed
+from tests.queues import work
 from tests.testapp.models import Item
 
 MODULE = "signals_plus.backends.django_tasks"
@@ -93,20 +93,6 @@ def task(name: str, **asked: Any) -> Task:
 
 def handle(sender: Any, **kwargs: Any) -> None:
     """A receiver."""
-
-
-def work() -> None:
-    """Run what waits in the queue, as ``manage.py db_worker --batch``."""
-    Worker(
-        queue_names=["*"],
-        interval=0,
-        batch=True,
-        backend_name="default",
-        startup_delay=False,
-        max_tasks=None,
-        worker_id="worker",
-        excluded_queue_names=[],
-    ).run()
 
 
 def rows() -> list[DBTaskResult[Any, Any]]:
@@ -639,6 +625,19 @@ class TestChecks:
 
         assert warning.id == "signals_plus.W006"
         assert warning.hint == "Add 'django_tasks_database'."
+
+    @pytest.mark.django_db(transaction=True)
+    def test_what_w006_warns_of(self, use: Use, settings: Any) -> None:
+        """Each row of the queue is an event, for which it writes a row."""
+        settings.SIGNALS_PLUS_EXCLUDED_SENDERS = []
+        use(DATABASE, {"enqueue_in_transaction": True})
+        receiver_task(post_save, name="shop.all")(handle)
+
+        with pytest.raises(BackendError, match="RecursionError") as info, transaction.atomic():
+            Item.objects.create()
+
+        assert len(str(info.value)) < 200
+        assert rows() == []
 
     @pytest.mark.parametrize(
         "label", ["django_tasks_database", "django_tasks_database.DBTaskResult"]
