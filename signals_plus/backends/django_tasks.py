@@ -19,7 +19,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from django.apps import apps
@@ -34,13 +35,13 @@ from ..conf import settings
 from ..exceptions import BackendError, InvalidReceiverError, SettingsError, UnknownReceiverError
 from .base import BaseBackend, Refused, Task, run_task
 
-try:
+if TYPE_CHECKING or find_spec("django.tasks"):
     from django.tasks import DEFAULT_TASK_BACKEND_ALIAS, task_backends
     from django.tasks import task as django_task
     from django.tasks.backends.dummy import DummyBackend
     from django.tasks.backends.immediate import ImmediateBackend
     from django.tasks.exceptions import InvalidTask
-except ModuleNotFoundError:  # Django 5.2
+else:  # Django 5.2
     from django_tasks import DEFAULT_TASK_BACKEND_ALIAS, task_backends
     from django_tasks import task as django_task
     from django_tasks.backends.dummy import DummyBackend

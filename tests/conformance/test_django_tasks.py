@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import unittest
-from typing import Any
+from importlib.util import find_spec
 
 from signals_plus.conformance.suite import BackendSuite
 
 BACKEND = "signals_plus.backends.django_tasks.DjangoTasksBackend"
+FRAMEWORK = "django.tasks" if find_spec("django.tasks") else "django_tasks"
 QUEUES = ["default", "other"]
 
 # What the admin of django-tasks-db lists.
@@ -74,20 +75,16 @@ class TestDatabaseInTransaction(Database, unittest.TestCase):
     backend = {"BACKEND": BACKEND, "OPTIONS": {"enqueue_in_transaction": True}}  # noqa: RUF012
 
 
-def immediate() -> dict[str, Any]:
-    try:
-        from django.tasks.backends import immediate
-    except ModuleNotFoundError:
-        from django_tasks.backends import immediate
-    path = f"{immediate.__name__}.ImmediateBackend"
-    return {"default": {"BACKEND": path, "QUEUES": QUEUES}}
-
-
 class TestImmediate(BackendSuite, unittest.TestCase):
     backend = {"BACKEND": BACKEND}  # noqa: RUF012
     other_queue = "other"
     settings = {  # noqa: RUF012
-        "TASKS": immediate(),
+        "TASKS": {
+            "default": {
+                "BACKEND": f"{FRAMEWORK}.backends.immediate.ImmediateBackend",
+                "QUEUES": QUEUES,
+            },
+        },
         "LOGGING": {
             "version": 1,
             "disable_existing_loggers": False,
