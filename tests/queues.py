@@ -6,6 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import models
+from django_tasks_db.management.commands.db_worker import Worker
+
 from signals_plus.backends.base import Refused, Task
 from signals_plus.backends.dummy import DummyBackend
 from signals_plus.exceptions import BackendError, InvalidReceiverError
@@ -44,3 +47,26 @@ class RecordingBackend(DummyBackend):
         while self.enqueued:
             task, payload = self.enqueued.pop(0)
             task.run(payload)
+
+
+class QueueRouter:
+    """Keeps the rows of django-tasks-db on a database of their own."""
+
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
+        return "queue" if model._meta.app_label == "django_tasks_database" else None
+
+    db_for_read = db_for_write
+
+
+def work() -> None:
+    """Run what django-tasks-db has in its queue, as ``manage.py db_worker --batch``."""
+    Worker(
+        queue_names=["*"],
+        interval=0,
+        batch=True,
+        backend_name="default",
+        startup_delay=False,
+        max_tasks=None,
+        worker_id="worker",
+        excluded_queue_names=[],
+    ).run()

@@ -14,9 +14,11 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
+    "django_tasks_db",
     "signals_plus",
     "tests.testapp",
 ]
+MIGRATION_MODULES = {"django_tasks_database": None}  # its table at once, not in twenty steps
 
 
 def _databases(server: str) -> dict[str, dict[str, Any]]:

@@ -302,8 +302,8 @@ class TestEagerApp:
         """As a worker would."""
         make_app(task_always_eager=True)
         ran: list[str] = []
-        task = make_task("shop.eager")
-        object.__setattr__(task, "run", ran.append)
+        task = make_task("shop.eager")._replace(run=ran.append)
+        backends["default"].register(task)
 
         refused = enqueue(*numbered(task, 3))
 
@@ -316,14 +316,14 @@ class TestEagerApp:
         """With task_eager_propagates the first error reaches the caller; the log has the others."""
         make_app(task_always_eager=True, task_eager_propagates=True)
         ran: list[str] = []
-        task = make_task("shop.eager_errors")
 
         def run(payload: str) -> None:
             ran.append(payload)
             if payload[-1] in "13":
                 raise LookupError(payload)
 
-        object.__setattr__(task, "run", run)
+        task = make_task("shop.eager_errors")._replace(run=run)
+        backends["default"].register(task)
         with pytest.raises(LookupError, match="eager_errors 1"):
             enqueue(*numbered(task, 5))
 

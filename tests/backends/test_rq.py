@@ -235,7 +235,7 @@ class TestRegister:
             {"ttl": 0},
             {"on_failure": 3},
             {"meta": "shop"},
-            {"meta": {"key": object()}},
+            {"meta": {"key": print}},
         ],
         ids=str,
     )

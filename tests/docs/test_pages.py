@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import functools
 import inspect
 import textwrap
 import unittest
@@ -74,10 +75,12 @@ def test_page(
     examples: list[Example],
     shop_installed: None,
     eager_celery: None,
+    settings: Any,
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     """Each block of a chapter runs, in order, and prints what the page shows."""
     namespace = begin(examples)
+    namespace["use_settings"] = functools.partial(_use_settings, settings)
     namespace["run_test"] = lambda test: _run_test(test, django_capture_on_commit_callbacks)
 
     for example in examples:
@@ -91,6 +94,12 @@ def begin(examples: list[Example]) -> dict[str, Any]:
     namespace["__name__"] = "shop.receivers"
     exec(PRELUDE.get(Path(examples[0].path).name, ""), namespace)
     return namespace
+
+
+def _use_settings(settings: Any, **values: Any) -> None:
+    """Let a page's settings be those of the project, until its end."""
+    for name, value in values.items():
+        setattr(settings, name, value)
 
 
 def _run_test(test: Any, capture: Callable[..., Any]) -> None:

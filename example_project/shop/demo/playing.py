@@ -106,6 +106,7 @@ def _conclusion(printer: Printer, what: str, start: float, *, failed: bool) -> s
 @contextmanager
 def _database() -> Iterator[None]:
     """Make the tables, and log each transaction from here on."""
+    connections.close_all()  # system checks may have opened one
     connection_created.connect(log_transactions)
     try:
         call_command("migrate", verbosity=0)

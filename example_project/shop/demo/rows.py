@@ -42,5 +42,19 @@ def runs(name: str, rows: list[Row]) -> int:
     return sum(row.who == name for row in rows)
 
 
+def without_queue(rows: list[Row]) -> list[Row]:
+    """Leave out transactions in which nothing happens: of a queue in the shop's database."""
+    left: list[Row] = []
+    last: dict[tuple[int, str], Row] = {}
+    for row in rows:
+        before = last.get((row.pid, row.thread))
+        if before is not None and (before.who, row.who) == ("BEGIN", "COMMIT"):
+            left.remove(before)
+        else:
+            left.append(row)
+        last[row.pid, row.thread] = row
+    return left
+
+
 def _at(row: Row) -> float:
     return row.at

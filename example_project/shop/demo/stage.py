@@ -15,7 +15,7 @@ from shop import receivers
 from signals_plus import mute_signals
 
 from .receivers import MARK
-from .rows import Row
+from .rows import Row, without_queue
 from .worker import Worker
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ class Stage:
         """
         for _ in range(rounds):
             self.worker.catch_up(timeout, meanwhile)
-        rows = self.worker.trace.rows()[self._rows_before :]
+        rows = without_queue(self.worker.trace.rows()[self._rows_before :])
         self.rows = [row for row in rows if MARK not in (row.who, row.text)]
         return self.rows
 
