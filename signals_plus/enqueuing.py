@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextvars import ContextVar
 from typing import NamedTuple
 
-from . import payloads
+from . import contexts, payloads
 from .backends.base import Refused, Task
 from .backends.handler import backends
 from .exceptions import BackendError
@@ -16,7 +15,7 @@ from .signals import enqueue_failed
 
 logger = logging.getLogger("signals_plus")
 
-_reporting: ContextVar[bool] = ContextVar("signals_plus_reporting", default=False)
+_reporting = contexts.own("signals_plus_reporting", default=False)
 
 
 class Message(NamedTuple):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from . import contexts
 from .conf import settings
 from .exceptions import RecursionLimitError
 
@@ -153,7 +153,9 @@ class Link(NamedTuple):
 
 Chain = tuple[Link, ...]
 
-_current: ContextVar[Chain] = ContextVar("signals_plus_lineage", default=())
+_NONE: Chain = ()
+
+_current = contexts.own("signals_plus_lineage", _NONE)
 
 
 # The chain that caused the work now running; empty outside of any receiver. These two, and not

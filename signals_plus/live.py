@@ -6,13 +6,12 @@ the signal for the first time; a signal that nobody touched costs nothing.
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import Any, Protocol
 from weakref import WeakSet
 
 from django.dispatch import Signal
 
-from . import _compat
+from . import _compat, contexts
 from ._compat import FindReceivers, ReceiverLists
 
 
@@ -29,7 +28,8 @@ class Rule(Protocol):
 
 
 # Immutable tuples, replaced whole: a context that inherited one never sees another's change.
-rules_here: ContextVar[tuple[Rule, ...]] = ContextVar("signals_plus_rules", default=())
+_NONE: tuple[Rule, ...] = ()
+rules_here = contexts.own("signals_plus_rules", _NONE)
 
 
 class _Everywhere:

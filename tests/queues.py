@@ -9,27 +9,24 @@ from typing import Any
 from django.db import models
 from django_tasks_db.management.commands.db_worker import Worker
 
-from signals_plus.backends.base import BaseBackend, Refused, Task
+from signals_plus.backends.base import Refused, Task
+from signals_plus.backends.dummy import DummyBackend
 from signals_plus.exceptions import BackendError, InvalidReceiverError
 
 
-class RecordingBackend(BaseBackend):
-    """A queue that keeps what it was given, or refuses it."""
-
-    supports_queue_name = supports_run_after = supports_priority = supports_retries = True
-    option_names = None
+class RecordingBackend(DummyBackend):
+    """A queue that keeps what it was given, or refuses it, and can be worked off."""
 
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
         self.registered: list[str] = []
-        self.sent: list[tuple[Task, str]] = []
         self.calls: list[list[tuple[Task, str]]] = []
         self.refuses = False
 
     @property
     def payloads(self) -> list[Any]:
         """What was sent, read as JSON."""
-        return [json.loads(payload) for _, payload in self.sent]
+        return [json.loads(payload) for _, payload in self.enqueued]
 
     def register(self, task: Task) -> None:
         if "refused" in task.options:
@@ -39,7 +36,7 @@ class RecordingBackend(BaseBackend):
     def enqueue(self, task: Task, payload: str) -> None:
         if self.refuses:
             raise BackendError(self.alias, "is down")
-        self.sent.append((task, payload))
+        super().enqueue(task, payload)
 
     def enqueue_many(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         self.calls.append([*messages])
@@ -47,8 +44,8 @@ class RecordingBackend(BaseBackend):
 
     def work(self) -> None:
         """Run all that was sent, as a worker, and what that sends."""
-        while self.sent:
-            task, payload = self.sent.pop(0)
+        while self.enqueued:
+            task, payload = self.enqueued.pop(0)
             task.run(payload)
 
 

@@ -304,7 +304,7 @@ class TestBatchTask:
 
         with transaction.atomic():
             save("a", "b", "c", "d", "e")
-        messages = len(queue.sent)
+        messages = len(queue.enqueued)
         queue.work()
 
         assert messages == 3
@@ -322,7 +322,7 @@ class TestBatchTask:
             save("a")
         with transaction.atomic():
             save("b")
-            assert queue.sent == []
+            assert queue.enqueued == []
         queue.work()
 
         assert names() == [["b"]]
@@ -343,7 +343,7 @@ class TestBatchTask:
         with pytest.raises(PayloadError, match=r"handle': (value is <object|the event takes 1000)"):
             pay()
 
-        assert (Item.objects.count(), queue.sent) == (0, [])
+        assert (Item.objects.count(), queue.enqueued) == (0, [])
 
     def test_keeps_no_instance_until_the_commit(self, queue: RecordingBackend) -> None:
         """A hundred thousand rows of a transaction are not all in memory."""
@@ -418,7 +418,7 @@ class TestBatchTask:
             save("a")
             Tag.objects.create(name="b")
             save("c")
-        messages = len(queue.sent)
+        messages = len(queue.enqueued)
 
         queue.work()
 
@@ -469,7 +469,7 @@ class TestBatchTask:
                 save("b")
             for name in "cd":
                 Item.objects.update_or_create(name=name)
-        messages = len(queue.sent)
+        messages = len(queue.enqueued)
         queue.work()
 
         assert messages == 1
@@ -486,7 +486,7 @@ class TestBatchTask:
         with transaction.atomic():
             for n in range(4):
                 sent.send(sender=None, text=f"{n}" * 450)
-        messages = len(queue.sent)
+        messages = len(queue.enqueued)
         queue.work()
 
         assert messages == 2
@@ -618,14 +618,14 @@ class TestBatchTask:
         monkeypatch.setattr(chains, "MAX_BYTES", 2000)
         with transaction.atomic():
             save(*"a" * 1500)
-        ((task, payload),) = queue.sent
-        queue.sent.clear()
+        ((task, payload),) = queue.enqueued
+        queue.enqueued.clear()
         task.run(payload)
 
         ((_, _, ((*about, keys),)),) = queue.payloads[0]["lineage"]
         assert about == ["items", "testapp.Item pk=", " (default)"]
         assert 100 < len(keys) < 400
-        assert len(queue.sent[0][1]) < 2500
+        assert len(queue.enqueued[0][1]) < 2500
 
     def test_does_not_name_rows_that_were_not_saved(self, queue: RecordingBackend) -> None:
         """They are known by the id of an object, which is another's once it is gone."""
@@ -639,7 +639,7 @@ class TestBatchTask:
             for name in "ab":
                 Tag.objects.create(name=name)
 
-        ((_, payload),) = queue.sent
+        ((_, payload),) = queue.enqueued
 
         assert "unsaved" not in payload
 
@@ -665,7 +665,7 @@ class TestBatchTask:
         """And the other way round: what is in flight when the option is changed is not lost."""
         receiver_task(post_save, sender=Item, name="task")(lambda **kwargs: None)
         save("a")
-        (single,) = queue.sent
+        (single,) = queue.enqueued
         registry._receivers.clear()
         post_save.receivers.clear()
         receiver_task(post_save, sender=Item, batch=True, name="task")(handle)
@@ -686,14 +686,14 @@ class TestCoalesceTask:
             )
         )
         (old,) = save("old")
-        queue.sent.clear()
+        queue.enqueued.clear()
 
         with transaction.atomic():
             (new,) = save("new")
             new.save(update_fields=["name"])
             old.save(update_fields=["name"])
             old.save(update_fields=["score"])
-        messages = len(queue.sent)
+        messages = len(queue.enqueued)
         queue.work()
 
         assert messages == 2
@@ -707,13 +707,13 @@ class TestCoalesceTask:
             (item,) = save("a")
             item.delete()
 
-        assert queue.sent == []
+        assert queue.enqueued == []
 
     def test_remembers_nothing_of_what_was_rolled_back(self, queue: RecordingBackend) -> None:
         """No lock outlives the transaction: the same row is sent for the next one."""
         receiver_task(post_save, sender=Item, coalesce=True, batch=True)(handle)
         (item,) = save("a")
-        queue.sent.clear()
+        queue.enqueued.clear()
 
         with rolled_back():
             item.save()
@@ -741,8 +741,8 @@ class TestWhatABatchCauses:
         with transaction.atomic():
             save(*"a" * 300)
 
-        assert len(queue.sent) == 300
-        assert max(len(payload) for _, payload in queue.sent) < 300 * 12
+        assert len(queue.enqueued) == 300
+        assert max(len(payload) for _, payload in queue.enqueued) < 300 * 12
 
     def test_is_not_called_again_for_any_row_of_a_large_batch(
         self, queue: RecordingBackend

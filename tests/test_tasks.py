@@ -109,10 +109,10 @@ class TestEnqueueing:
         with transaction.atomic(using="other"):
             with transaction.atomic():
                 Item.objects.using("other").create(name="a")
-            after_default = len(queue.sent)
+            after_default = len(queue.enqueued)
 
         assert after_default == 0
-        assert len(queue.sent) == 1
+        assert len(queue.enqueued) == 1
 
     def test_waits_for_the_database_it_is_told(self, queue: RecordingBackend) -> None:
         """using= names the database whose commit is waited for; the row stays on its own."""
@@ -120,7 +120,7 @@ class TestEnqueueing:
 
         with transaction.atomic(using="other"):
             Item.objects.create(name="a")
-            before = len(queue.sent)
+            before = len(queue.enqueued)
         queue.work()
 
         assert before == 0
@@ -138,7 +138,7 @@ class TestEnqueueing:
                 transaction.set_rollback(True)
             transaction.set_rollback(whole)
 
-        assert len(queue.sent) == (0 if whole else 1)
+        assert len(queue.enqueued) == (0 if whole else 1)
 
     def test_needs_the_app_installed(
         self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch
@@ -150,7 +150,7 @@ class TestEnqueueing:
         with pytest.raises(SettingsError, match="INSTALLED_APPS does not have 'signals_plus'"):
             Item.objects.create(name="a")
 
-        assert queue.sent == []
+        assert queue.enqueued == []
 
     def test_of_an_argument_that_cannot_travel_rolls_back(self, queue: RecordingBackend) -> None:
         """The transaction fails while it still can: after the commit it would be too late."""
@@ -166,7 +166,7 @@ class TestEnqueueing:
             pay()
 
         assert Item.objects.count() == 0
-        assert queue.sent == []
+        assert queue.enqueued == []
         assert raised.value.receiver == f"{__name__}.handle"
         assert raised.value.argument == "order.items[1]"
         assert "builtins.object" in str(raised.value)
@@ -180,7 +180,7 @@ class TestEnqueueing:
 
         Item.objects.create(name="a")
 
-        ((task, _),) = queue.sent
+        ((task, _),) = queue.enqueued
         assert (task.name, task.queue_name, task.run_after) == (
             "shop.mail", "mail", timedelta(minutes=5),
         )  # fmt: skip
@@ -211,7 +211,7 @@ class TestEnqueueing:
                 "default": {"BACKEND": "tests.queues.RecordingBackend", "OPTIONS": {}}
             }
 
-        assert len(backends["default"].sent) == 1  # type: ignore[attr-defined]
+        assert len(backends["default"].enqueued) == 1  # type: ignore[attr-defined]
 
 
 class TestReceiverOfEverySender:
@@ -224,7 +224,7 @@ class TestReceiverOfEverySender:
         MigrationRecorder.Migration.objects.all().filter(app="a").delete()
         Item.objects.create(name="a")
 
-        assert [sender_in(payload) for _, payload in queue.sent] == ["testapp.Item"]
+        assert [sender_in(payload) for _, payload in queue.enqueued] == ["testapp.Item"]
 
     def test_excludes_what_the_setting_names(self, queue: RecordingBackend, settings: Any) -> None:
         """Apps and single models, in place of the default list."""
@@ -234,7 +234,7 @@ class TestReceiverOfEverySender:
         Session.objects.create(session_key="a", expire_date=timezone.now())
         Tag.objects.create(name="a")
 
-        assert [sender_in(payload) for _, payload in queue.sent] == ["sessions.Session"]
+        assert [sender_in(payload) for _, payload in queue.enqueued] == ["sessions.Session"]
 
     def test_that_names_the_model_gets_it(self, queue: RecordingBackend) -> None:
         """The list is about receivers that did not choose."""
@@ -242,7 +242,7 @@ class TestReceiverOfEverySender:
 
         Session.objects.create(session_key="a", expire_date=timezone.now())
 
-        assert len(queue.sent) == 1
+        assert len(queue.enqueued) == 1
 
 
 class TestSessionsOfTheProjectsOwn:
@@ -260,7 +260,7 @@ class TestSessionsOfTheProjectsOwn:
 
         post_save.send(OwnSession, instance=row, created=True, raw=False, using="default")
 
-        assert queue.sent == []
+        assert queue.enqueued == []
 
 
 class TestArguments:
@@ -444,7 +444,7 @@ class TestRecursion:
 
         receiver_task(post_save, sender=Item, name="shop.made")(made)
         Item.objects.create(name="a")
-        ((_, payload),) = queue.sent
+        ((_, payload),) = queue.enqueued
 
         links = json.loads(payload)["lineage"]
 
@@ -456,7 +456,7 @@ class TestRecursion:
         """A deployment changes lines; messages of before are still guarded by the task's name."""
         receiver_task(post_save, sender=Item, name="shop.moved")(save_again)
         Item.objects.create(name="a")
-        assert len(queue.sent) == 1
+        assert len(queue.enqueued) == 1
         post_save.disconnect(save_again, sender=Item)
         registry._receivers.clear()
 
@@ -472,12 +472,12 @@ class TestRecursion:
         """recursion_guard(function, row) keeps it from being enqueued."""
         receiver_task(post_save, sender=Item)(handle)
         item = Item.objects.create(name="a")
-        queue.sent.clear()
+        queue.enqueued.clear()
 
         with recursion_guard(handle, item):
             item.save()
 
-        assert queue.sent == []
+        assert queue.enqueued == []
 
     def test_a_chain_over_new_rows_ends(self, queue: RecordingBackend, settings: Any) -> None:
         """No guard by row can see it: its length can."""
@@ -563,7 +563,7 @@ class TestWorker:
         receiver_task(post_save, sender=Item)(handle)
         receiver_task(post_save, sender=Tag)(save_item)
         Item.objects.create(name="a")
-        ((_, payload),) = queue.sent
+        ((_, payload),) = queue.enqueued
 
         with pytest.raises(PayloadError, match=rf"is for receiver '{__name__}.handle'"):
             registry[f"{__name__}.save_item"].task.run(payload)

@@ -56,10 +56,13 @@ class BackendHandler:
         return backend(alias, entries[alias].get("OPTIONS", {}))
 
 
+_NEED_NOTHING = ("dummy", "immediate", "thread")
+
+
 def _extra(path: str) -> str:
     """Return how to install what a backend of this package needs."""
     package, _, module = path.rpartition(".")[0].rpartition(".")
-    if package != __package__:
+    if package != __package__ or module in _NEED_NOTHING:
         return ""
     return f": pip install 'django-signals-plus[{module.replace('_', '-')}]'"
 

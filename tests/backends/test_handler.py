@@ -56,6 +56,19 @@ class TestBackendHandler:
         assert before.closed  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize(
+        ("path", "is_extra"),
+        [("celery.Celeri", True), ("thread.ThreadsBackend", False), ("dummy.Dummy", False)],
+    )
+    def test_says_what_may_be_missing(self, path: str, is_extra: bool, settings: Any) -> None:
+        """An extra of the package, if the module needs one."""
+        settings.SIGNALS_PLUS_BACKENDS = {"a": {"BACKEND": f"signals_plus.backends.{path}"}}
+
+        with pytest.raises(SettingsError, match="cannot be imported") as caught:
+            backends["a"]
+
+        assert ("pip install 'django-signals-plus[" in str(caught.value)) == is_extra
+
+    @pytest.mark.parametrize(
         ("configured", "alias", "words"),
         [
             ({}, "default", "has no backend 'default'. Add it, or use one of none"),

@@ -11,6 +11,12 @@ import pytest
 import signals_plus
 from signals_plus import conf, exceptions
 from signals_plus.backends import _celery_options
+from signals_plus.backends.base import BaseBackend
+from signals_plus.backends.dummy import DummyBackend
+from signals_plus.backends.immediate import ImmediateBackend
+from signals_plus.backends.rq import RQBackend
+from signals_plus.backends.thread import ThreadBackend
+from signals_plus.conformance.suite import BackendSuite
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(signals_plus.__file__).parent
@@ -94,6 +100,38 @@ def test_errors(name: str) -> None:
 def test_celery_options(option: str) -> None:
     """Each option that the backend treats by name is on its page."""
     assert f"`{option}`" in _reference("celery-backend.md")
+
+
+@pytest.mark.parametrize(
+    "option", sorted({*(RQBackend.option_names or ()), "queue_name", "publish_timeout"})
+)
+def test_rq_options(option: str) -> None:
+    """Each option that the backend takes is on its page."""
+    assert f"`{option}`" in (ROOT / "docs" / "howto" / "rq.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", [ThreadBackend, ImmediateBackend, DummyBackend])
+def test_options_of_the_backends_without_a_queue(kind: type[BaseBackend]) -> None:
+    """Each option is on the page, and in the docstring."""
+    with pytest.raises(exceptions.SettingsError) as caught:
+        kind("default", {"unknown": 1})
+
+    page = (ROOT / "docs" / "howto" / "without-a-queue.md").read_text(encoding="utf-8")
+    names = re.findall(r"\w+", str(caught.value).partition("It takes ")[2])
+    assert names
+    for name in names:
+        assert f"`{name}`" in page or f'"{name}"' in page
+        assert f"``{name}``" in str(kind.__doc__)
+
+
+def test_attributes_of_the_suite() -> None:
+    """Each that a backend may set has its row."""
+    page = (ROOT / "docs" / "howto" / "write-a-backend.md").read_text(encoding="utf-8")
+    own = {"folder", "web", "process"}
+
+    rows = re.findall(r"\n\| `(\w+)` \|", page.partition("BackendSuite")[2])
+
+    assert sorted(rows) == sorted(BackendSuite.__annotations__.keys() - own)
 
 
 def test_changelog_has_the_version() -> None:

@@ -1,0 +1,87 @@
+"""What the backends have in common whose tasks stay in the process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from asyncio import CancelledError
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import Context
+from typing import NamedTuple
+
+from .. import contexts
+from .base import BaseBackend, Task
+
+logger = logging.getLogger("signals_plus")
+
+# How a task fails without concerning whoever runs it: sys.exit() in a receiver ends its task, and
+# an async receiver may be cancelled by what it waits for. Ctrl+C is for the process.
+FAILURES = (Exception, SystemExit, CancelledError)
+
+
+class Job(NamedTuple):
+    """One payload to run, and the context to run it in."""
+
+    task: Task
+    payload: str
+    context: Context
+
+    @classmethod
+    def of(cls, task: Task, payload: str) -> Job:
+        """Return the job, with what is in the context now and is not the package's own."""
+        return cls(task, payload, contexts.for_new_work())
+
+    def run(self) -> BaseException | None:
+        """Run the task; return how it failed."""
+        started = time.monotonic()
+        try:
+            self.context.run(self.task.run, self.payload)
+        except FAILURES as error:
+            return error
+        logger.info("Task %s ran in %.3f s", self.task.name, time.monotonic() - started)
+        return None
+
+    def run_and_log(self) -> None:
+        """Run the task; log how it failed."""
+        error = self.run()
+        if error is not None:
+            self.log(error)
+
+    def log(self, error: BaseException) -> None:
+        """Log how the task failed."""
+        logger.error("Task %s failed: %r", self.task.name, error, exc_info=error)
+
+
+class Caller(threading.local):
+    """Runs jobs in the thread that enqueues them.
+
+    A job that is enqueued by one that runs here waits until that one has ended, as in a queue: a
+    chain of tasks does not grow on Python's stack.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Job] | None = None
+
+    def run(self, jobs: Iterable[Job], call: Callable[[Job], None] = Job.run_and_log) -> None:
+        """Call ``call`` for each job, one after the other, and for those that they enqueue."""
+        if self._waiting is not None:
+            self._waiting.extend(jobs)
+            return
+        self._waiting = waiting = deque(jobs)
+        try:
+            while waiting:
+                call(waiting.popleft())
+        finally:
+            self._waiting = None
+
+
+class InProcessBackend(BaseBackend):
+    """A backend that may be told to take the receivers that are written for another queue."""
+
+    ignore_unsupported = False
+
+    def refuse_unsupported(self, task: Task) -> None:
+        if not self.ignore_unsupported:
+            super().refuse_unsupported(task)
