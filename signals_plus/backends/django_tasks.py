@@ -33,6 +33,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from ..exceptions import BackendError, InvalidReceiverError, SettingsError, UnknownReceiverError
+from ._options import Options
 from .base import BaseBackend, Refused, Task, run_task
 
 if TYPE_CHECKING or find_spec("django.tasks"):
@@ -51,7 +52,7 @@ else:  # Django 5.2
 # Seconds that the failures of one commit may take together. Then the rest is not tried.
 PATIENCE = 1.0
 
-OPTIONS = frozenset({"backend", "enqueue_in_transaction"})
+OPTIONS = ("backend", "enqueue_in_transaction")
 
 # What the paths of receivers begin with. No Python name does: nothing of this module is a path.
 _PREFIX = "receiver:"
@@ -92,17 +93,10 @@ class DjangoTasksBackend(BaseBackend):
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         super().__init__(alias, options)
-        if unknown := options.keys() - OPTIONS:
-            raise self._settings_error(
-                f"unknown options: {', '.join(sorted(unknown))}. "
-                f"It takes {', '.join(sorted(OPTIONS))}"
-            )
         self._tasks_alias = options.get("backend", DEFAULT_TASK_BACKEND_ALIAS)
-        self._in_transaction = options.get("enqueue_in_transaction", False)
-        if not isinstance(self._in_transaction, bool):
-            raise self._settings_error(
-                f"enqueue_in_transaction={self._in_transaction!r}: it is True or False"
-            )
+        self._in_transaction = Options(alias, options, *OPTIONS).flag(
+            "enqueue_in_transaction", default=False
+        )
         self._tasks_setting: object = None
         self._read_tasks_setting()
 

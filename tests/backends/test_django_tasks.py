@@ -174,7 +174,7 @@ class TestOptions:
         [
             ({"timeout": 1}, "unknown options: timeout. It takes backend, enqueue_in_transaction."),
             ({"backend": "mail"}, "backend='mail', and TASKS has no usable backend of that name"),
-            ({"enqueue_in_transaction": 1}, "enqueue_in_transaction=1: it is True or False"),
+            ({"enqueue_in_transaction": 1}, "enqueue_in_transaction=1: it has to be True or False"),
             (
                 {"enqueue_in_transaction": True},
                 r"TASKS\['default'\] \(ImmediateBackend\) writes no row that could come and go",

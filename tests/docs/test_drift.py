@@ -14,9 +14,9 @@ from signals_plus.backends import _celery_options
 from signals_plus.backends.base import BaseBackend
 from signals_plus.backends.dummy import DummyBackend
 from signals_plus.backends.immediate import ImmediateBackend
+from signals_plus.backends.rq import RQBackend
 from signals_plus.backends.thread import ThreadBackend
 from signals_plus.conformance.suite import BackendSuite
-from signals_plus.backends.rq import RQBackend
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(signals_plus.__file__).parent
