@@ -17,6 +17,8 @@ INSTALLED_APPS = [
     "signals_plus",
     "tests.testapp",
 ]
+# Read when Django-Q2 is imported; a test that wants another changes what was read.
+Q_CLUSTER = {"name": "signals-plus-tests", "orm": "default", "timeout": 30, "retry": 60}
 
 
 def _databases(server: str) -> dict[str, dict[str, Any]]:
