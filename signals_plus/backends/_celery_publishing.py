@@ -25,8 +25,6 @@ connections of its own:
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
@@ -34,6 +32,7 @@ from celery import Celery
 
 from ._celery_connections import Line, connect, is_unreachable, transport_errors
 from ._celery_messages import Message, Published, Template, is_copyable
+from ._publishing import BrokerNotAskedError, Turns
 
 # What one failure of the network concerns, and what is held in memory: messages, characters.
 MAX_TOGETHER = 100
@@ -41,10 +40,6 @@ MAX_TEXT = 1_000_000
 # How many connections the messages of one task may cost: RabbitMQ closes one's channel when, for
 # instance, the queue exists with other arguments.
 MAX_BROKEN = 10
-
-
-class BrokerNotAskedError(Exception):
-    """The broker failed just now, and is not asked again yet."""
 
 
 class Publisher:
@@ -58,8 +53,7 @@ class Publisher:
         self._timeout = timeout
         self._limit = app.conf.broker_pool_limit or 0
         self._idle: deque[Line] = deque()
-        self._turn = threading.Lock()
-        self._ask_again_at: float | None = None
+        self.attempt = Turns(timeout, self.is_failure).attempt
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Mark each message as taken, or give it the error of the transport."""
@@ -72,22 +66,6 @@ class Publisher:
                     message.error = message.error or error
         finally:
             call.end()
-
-    def attempt(self, send: Callable[[], None]) -> Exception | None:
-        """Return what sending raised, or that it is too early to try."""
-        try:
-            self._take_turn()
-        except BrokerNotAskedError as error:
-            return error
-        failed = False
-        try:
-            send()
-        except Exception as error:  # noqa: BLE001 - each transport has errors of its own
-            failed = self.is_failure(error)
-            return error
-        finally:
-            self._ask_again_at = time.monotonic() + self._timeout if failed else None
-        return None
 
     def is_failure(self, error: Exception) -> bool:
         """Tell a broker that does not answer from one that objects."""
@@ -117,19 +95,6 @@ class Publisher:
         """Close the connections that nobody uses."""
         while self._idle:
             self._idle.pop().drop()
-
-    def _take_turn(self) -> None:
-        if self._ask_again_at is None:
-            return
-        with self._turn:
-            now = time.monotonic()
-            if self._ask_again_at is not None and now < self._ask_again_at:
-                raise BrokerNotAskedError(
-                    "it did not answer just now, and is not asked again for "
-                    f"{self._timeout} s after a failure"
-                )
-            # The others go on without it until this attempt has ended, however it ends.
-            self._ask_again_at = now + 10 * self._timeout
 
 
 class _Call:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from keyword import iskeyword
@@ -17,6 +16,7 @@ from ..exceptions import BackendError, InvalidReceiverError, SettingsError
 from . import _celery_checks, _celery_options
 from ._celery_messages import Message, Target
 from ._celery_publishing import Publisher
+from ._publishing import is_duration
 from .base import BaseBackend, Refused, Task
 
 logger = logging.getLogger("signals_plus")
@@ -49,7 +49,7 @@ class CeleryBackend(BaseBackend):
         self.publish_timeout = options.get("publish_timeout", 1.0)
         if unknown := set(options) - {"publish_timeout"}:
             raise self._settings_error(f"unknown options: {', '.join(sorted(unknown))}")
-        if not _is_duration(self.publish_timeout):
+        if not is_duration(self.publish_timeout):
             raise self._settings_error(
                 f"publish_timeout={self.publish_timeout!r}, which is no number of seconds above 0"
             )
@@ -171,11 +171,6 @@ def _app() -> Celery | None:
     """
     app: Celery | None = getattr(_state._tls, "current_app", None) or _state.default_app
     return app
-
-
-def _is_duration(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 < value < math.inf  # type: ignore[operator]
 
 
 def _body(task: Task) -> Callable[[str], None]:
