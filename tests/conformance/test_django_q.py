@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from django_q.conf import Conf
 from picklefield.fields import dbsafe_decode
+from redis import Redis
 
 from signals_plus.conformance.processes import Worker
 from signals_plus.conformance.suite import BackendSuite
@@ -84,3 +85,32 @@ class DjangoQSuite(BackendSuite):
 class TestOrm(DjangoQSuite, unittest.TestCase):
     broker = {"orm": "default"}  # noqa: RUF012
     retry_options = "tests.django_q_project.RETRY"
+
+
+class TestOrmInTransaction(TestOrm):
+    """Tasks are rows of the transaction."""
+
+    backend = {"BACKEND": BACKEND, "OPTIONS": {"enqueue_in_transaction": True}}  # noqa: RUF012
+    settings = {"CONFORMANCE_MERGES": False}  # noqa: RUF012
+
+
+@pytest.mark.services
+class TestRedis(DjangoQSuite, unittest.TestCase):
+    @classmethod
+    def set_up_queue(cls) -> None:
+        url = broker_url("redis")
+        cls.broker = {"redis": url}
+        super().set_up_queue()
+        clusters = {
+            problem: {**cls.settings["Q_CLUSTER"], "redis": through(url, port)}
+            for problem, port in {"refuses": closed_port()}.items()
+        }
+        cls.unreachable = {
+            problem: {"Q_CLUSTER": cluster} for problem, cluster in clusters.items()
+        }
+
+    @classmethod
+    def tear_down_queue(cls) -> None:
+        queues = (cls.settings["Q_CLUSTER"]["name"], cls.other_queue)
+        with Redis.from_url(cls.broker["redis"]) as redis:
+            redis.delete(*(f"django_q:{queue}:q" for queue in queues))
