@@ -41,8 +41,7 @@ class BaseBackend(ABC):
     """A queue under an alias of ``SIGNALS_PLUS_BACKENDS``.
 
     One object serves all threads of the process. What a queue cannot do is said by the class's
-    attributes, or by the object's where settings decide it: a receiver that asks for it is
-    refused when it is connected.
+    attributes: a receiver that asks for it is refused when it is connected.
     """
 
     #: ``queue_name=``: the worker can be told which of several queues to take from.

@@ -113,7 +113,7 @@ class BackendSuite(_Base):
             "SIGNALS_PLUS_BACKENDS": {"default": cls.backend},
             "CONFORMANCE_RETRY_OPTIONS": cls.retry_options,
             "CONFORMANCE_QUEUE_NAME": cls.other_queue,
-            "CONFORMANCE_RUN_AFTER": cls.built().supports_run_after,
+            "CONFORMANCE_RUN_AFTER": cls.kind().supports_run_after,
             **cls.settings,
             **settings,
         }
@@ -132,15 +132,6 @@ class BackendSuite(_Base):
         assert isinstance(kind, type)
         assert issubclass(kind, BaseBackend)
         return kind
-
-    @classmethod
-    def built(cls) -> BaseBackend:
-        """Return a backend of this process, to ask what it supports.
-
-        Where settings of the queue's own decide that, ``set_up_queue`` gives them to this process
-        as well.
-        """
-        return cls.kind()("default", cls.backend.get("OPTIONS", {}))
 
     @classmethod
     def start_web(cls, **settings: Any) -> Web:
@@ -349,7 +340,7 @@ class BackendSuite(_Base):
 
     def test_retries_as_the_queue_was_told(self) -> None:
         """In the queue's own terms, if it has any."""
-        self.assertEqual(bool(self.retry_options), self.built().supports_retries)
+        self.assertEqual(bool(self.retry_options), self.kind().supports_retries)
         expected = 3 if self.retry_options else 1
 
         self.web.play("Flaky")
@@ -362,19 +353,19 @@ class BackendSuite(_Base):
 
     def test_waits_as_it_was_told(self) -> None:
         """``run_after``; a queue that cannot wait refuses the receiver."""
-        self.refuses_or(self.built().supports_run_after, Task("a", print, print, run_after=SECOND))
+        self.refuses_or(self.kind().supports_run_after, Task("a", print, print, run_after=SECOND))
         started = time.time()
 
         self.web.play("Later")
 
         eventually(lambda: self.runs("run_later"), "its time has come", seconds=60)
-        if self.built().supports_run_after:
+        if self.kind().supports_run_after:
             self.assertGreaterEqual(self.runs("run_later")[0]["at"] - started, 1)
 
     def test_takes_the_queue_it_was_told(self) -> None:
         """``queue_name``; where there is one queue only, naming one is refused."""
-        self.assertEqual(bool(self.other_queue), self.built().supports_queue_name)
-        self.refuses_or(self.built().supports_queue_name, Task("a", print, print, queue_name="b"))
+        self.assertEqual(bool(self.other_queue), self.kind().supports_queue_name)
+        self.refuses_or(self.kind().supports_queue_name, Task("a", print, print, queue_name="b"))
 
         self.web.play("Sorted")
 
@@ -382,7 +373,7 @@ class BackendSuite(_Base):
 
     def test_refuses_a_priority_it_does_not_have(self) -> None:
         """``queue_priority``."""
-        self.refuses_or(self.built().supports_priority, Task("a", print, print, queue_priority=1))
+        self.refuses_or(self.kind().supports_priority, Task("a", print, print, queue_priority=1))
 
     def test_names_each_task_by_its_receiver(self) -> None:
         """What a monitor shows is the receiver, not what runs all of them."""
@@ -424,7 +415,7 @@ class BackendSuite(_Base):
 
     def refuses_or(self, supports: bool, task: Task) -> None:
         """See that a task is refused by a queue that does not support what it asks for."""
-        backend = self.built()
+        backend = self.kind()("default", self.backend.get("OPTIONS", {}))
         if supports:
             backend.refuse_unsupported(task)
         else:
