@@ -38,6 +38,7 @@ class Outgoing:
     def deliver(self, items: list[Message]) -> None:
         """Enqueue them. What the queue refuses is logged and reported, never raised."""
         backend = backends[self.alias]
+        _log(items)
         for refused in backend.enqueue_many(_composed(items)):
             logger.error(
                 "Task %s was not enqueued: %s",
@@ -62,8 +63,20 @@ def enqueue_in_transaction(alias: str, message: Message, using: str) -> None:
             f"{message.task.name} waits for one on {using!r}. Name a backend that enqueues after "
             "the commit",
         )
+    _log([message])
     for task, payload in _composed([message]):
         backend.enqueue(task, payload)
+
+
+def _log(messages: Sequence[Message]) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        for task, events, _ in messages:
+            logger.debug(
+                "Task %s is enqueued for %d events",
+                task.name,
+                len(events),
+                extra={"task_name": task.name},
+            )
 
 
 def _composed(messages: Sequence[Message]) -> list[tuple[Task, str]]:

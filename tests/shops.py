@@ -64,7 +64,7 @@ class Shop:
 
 
 def worker_pid(output: str) -> int:
-    return int(re.findall(r"Celery worker: pid (\d+)", output)[0])
+    return int(re.findall(r"worker: pid (\d+)", output)[0])
 
 
 def is_running(pid: int) -> bool:
@@ -79,5 +79,5 @@ def is_running(pid: int) -> bool:
 
 def skip_without_broker(demo: subprocess.CompletedProcess[str]) -> None:
     required = os.environ.get("SIGNALS_PLUS_REQUIRE_SERVICES") == "1"
-    if "does not answer" in demo.stderr and not required:
+    if "did not take a task" in demo.stderr and not required:
         pytest.skip(demo.stderr)

@@ -65,7 +65,6 @@ class TestImport:
 
         assert [what for _, what in figures] == [
             "to save the rows",
-            "from the commit to the last message",
             "from the commit to the last row in the index",
             "more in the memory of this process, at the most",
         ]

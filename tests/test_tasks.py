@@ -187,6 +187,20 @@ class TestEnqueueing:
         assert task.options == {"autoretry_for": (OSError,)}
         assert task.function is handle
 
+    def test_says_in_the_log_what_it_enqueues(
+        self, queue: RecordingBackend, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """At the level of DEBUG, with the task's name, before the queue is given it."""
+        receiver_task(post_save, sender=Item, name="shop.mail", batch=True)(handle)
+
+        with caplog.at_level("DEBUG", "signals_plus"), transaction.atomic():
+            Item.objects.create(name="a")
+            Item.objects.create(name="b")
+
+        (record,) = [each for each in caplog.records if hasattr(each, "task_name")]
+        assert record.getMessage() == "Task shop.mail is enqueued for 2 events"
+        assert record.task_name == "shop.mail"
+
     def test_uses_the_settings_of_the_moment(self, queue: RecordingBackend, settings: Any) -> None:
         """Settings that change between the signal and the commit leave no half-known task."""
         receiver_task(post_save, sender=Item)(handle)

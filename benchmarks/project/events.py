@@ -41,12 +41,12 @@ def in_one(rows: list[Row]) -> Callable[[], None]:
     return send_in_one
 
 
-def in_many(rows: list[Row]) -> Callable[[], None]:
+def in_many(rows: list[Row], *, signal: ModelSignal = post_save) -> Callable[[], None]:
     """Return a function that sends for each row in a transaction of its own."""
 
     def send_in_many() -> None:
         for row in rows:
             with transaction.atomic():
-                send([row])
+                send([row], signal=signal)
 
     return send_in_many

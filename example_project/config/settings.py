@@ -1,24 +1,35 @@
-"""Settings of the example: SQLite, mails as files, Celery over a folder.
+"""Settings of the example: SQLite, mails as files, and one of several queues.
 
 Environment: ``SHOP_VAR``, the folder that holds all state (default ``example_project/var``);
-``CELERY_BROKER_URL``, a real broker in place of the folder (``redis://...``, ``amqp://...``).
+``SHOP_QUEUE``, the queue: a file of ``config/queues`` (default ``celery``);
+``CELERY_BROKER_URL``, Celery's broker (``redis://...``, ``amqp://...``; default: a folder).
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from django.core import mail
 
+from . import queues
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("SHOP_VAR", BASE_DIR / "var"))
-QUEUE_FOLDER = VAR / "queue"
-QUEUE_FOLDER.mkdir(parents=True, exist_ok=True)
+VAR.mkdir(parents=True, exist_ok=True)
 
 SECRET_KEY = "an example has no secrets"  # noqa: S105
 USE_TZ = True
-INSTALLED_APPS = ["signals_plus", "shop"]
+
+# What the queue needs, and the options that the receiver of mails gives it.
+QUEUE_APPS: list[str] = []
+MAIL_OPTIONS: dict[str, Any] = {}
+globals().update(queues.chosen().settings(VAR))
+
+INSTALLED_APPS = [*QUEUE_APPS, "signals_plus", "shop"]
+# The demo has a receiver of its own, by which it sees how far the worker is.
+SIGNALS_PLUS_AUTODISCOVER = ["receivers", "demo.receivers"]
 
 DATABASES = {
     "default": {
@@ -40,23 +51,6 @@ if hasattr(mail, "mailers"):  # Django 6.1
 else:
     EMAIL_BACKEND = _MAIL_BACKEND
     EMAIL_FILE_PATH = MAIL_FOLDER
-
-# Two shops on one broker must not take each other's tasks.
-CELERY_TASK_DEFAULT_QUEUE = VAR.name
-# A worker without its broker says so and ends, instead of trying again for ever.
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = False
-if CELERY_BROKER_URL := os.environ.get("CELERY_BROKER_URL"):
-    if CELERY_BROKER_URL.startswith("redis"):
-        CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 5}
-else:
-    CELERY_BROKER_URL = "filesystem://"
-    CELERY_BROKER_TRANSPORT = "config.transport:Transport"
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": QUEUE_FOLDER,
-        "data_folder_out": QUEUE_FOLDER,
-        "control_folder": QUEUE_FOLDER / "control",
-        "polling_interval": 0.05,
-    }
 
 # The shop's log is what the demo reads: one JSON line for each thing that happened.
 TRACE = VAR / "trace.jsonl"

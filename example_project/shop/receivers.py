@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 from django import dispatch
+from django.conf import settings
 from django.db.models import F
 from django.db.models.signals import post_save
 
@@ -47,9 +48,10 @@ def write_audit_line(sender: type[Order], instance: Order, **kwargs: Any) -> Non
     logger.info("%s", instance)
 
 
-@receiver_task(post_save, sender=Order, created=True, autoretry_for=(OSError,), max_retries=3)
+# MAIL_OPTIONS: how the queue tries again, if it does; for Celery autoretry_for=(OSError,).
+@receiver_task(post_save, sender=Order, created=True, **settings.MAIL_OPTIONS)
 def send_confirmation(sender: type[Order], instance: Order, **kwargs: Any) -> None:
-    """Send the mail: after the commit, in a Celery worker."""
+    """Send the mail: after the commit, in a worker."""
     services.mail_confirmation(instance)
     logger.info("mail to %s", instance.email)
 

@@ -19,7 +19,9 @@ class TraceHandler(logging.FileHandler):
     """Write each record with where it happened: process, thread, depth of the transaction."""
 
     def format(self, record: logging.LogRecord) -> str:
-        package = record.name.partition(".")[0]
+        who, text = _who(record), super().format(record)
+        if hasattr(record, "task_name"):  # signals_plus enqueues a task
+            who, text = "enqueue", record.task_name.rpartition(".")[2]
         return json.dumps(
             {
                 # Unlike the time of day, never set back; the same clock in all processes.
@@ -27,10 +29,16 @@ class TraceHandler(logging.FileHandler):
                 "pid": record.process,
                 "thread": record.threadName,
                 "depth": len(connection.atomic_blocks),
-                "who": getattr(record, "who", package if package != "shop" else record.funcName),
-                "text": super().format(record),
+                "who": who,
+                "text": text,
             }
         )
+
+
+def _who(record: logging.LogRecord) -> str:
+    package = record.name.partition(".")[0]
+    who: str = getattr(record, "who", package if package != "shop" else record.funcName)
+    return who
 
 
 def log_transactions(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:

@@ -57,8 +57,6 @@ def attributes(task: Task) -> dict[str, Any]:
     # Nobody can ask for the result: the signal's sender gets no handle. Storing one would also
     # make publishing wait for the result store, which has no such time limit.
     chosen.setdefault("ignore_result", True)
-    if task.queue_priority is not None:
-        chosen["priority"] = task.queue_priority
     return {**chosen, "serializer": "json", MARK: True}
 
 
@@ -69,6 +67,8 @@ def for_publishing(task: Task) -> dict[str, Any]:
         chosen["queue"] = task.queue_name
     if task.run_after is not None:
         chosen["countdown"] = task.run_after.total_seconds()
+    if task.queue_priority is not None:
+        chosen["priority"] = task.queue_priority
     return chosen
 
 

@@ -218,6 +218,17 @@ class TestBackendOptions:
 
         assert taken(app)[0].headers["eta"] is not None
 
+    def test_priority(self, make_app: MakeApp) -> None:
+        """queue_priority= is Celery's priority, in each of the messages."""
+        app = make_app()
+        named_task("shop.priority", queue_priority=7)
+
+        with transaction.atomic():
+            Item.objects.create(name="a")
+            Item.objects.create(name="b")
+
+        assert [message.properties["priority"] for message in taken(app)] == [7, 7]
+
     def test_base_is_a_class_of_the_project(self, make_app: MakeApp) -> None:
         """Attributes of the project's own task class are options too."""
         app = make_app()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import tempfile
 import unittest
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from signals_plus.conformance.suite import BackendSuite
+from signals_plus.conformance.suite import RECEIVERS, BackendSuite
 from tests.services import broker_url, closed_port, payloads_in, through
 
 
@@ -19,7 +23,7 @@ class CelerySuite(BackendSuite):
     installed_apps = ("tests.celery_project",)
     worker_is_ready = " ready."
     retry_options = "tests.celery_project.RETRY"
-    kind_of_broker: str
+    kind_of_broker = ""
 
     @classmethod
     def set_up_queue(cls) -> None:
@@ -27,8 +31,9 @@ class CelerySuite(BackendSuite):
         cls.other_queue = f"{queue}-other"
         url = cls.url()
         cls.settings = {**cls.common(queue), "CELERY_BROKER_URL": url}
-        refusing = through(url, closed_port())
-        cls.unreachable = {"refuses": {"CELERY_BROKER_URL": refusing}}
+        if cls.kind_of_broker:
+            refusing = through(url, closed_port())
+            cls.unreachable = {"refuses": {"CELERY_BROKER_URL": refusing}}
         cls.worker = [
             "-m", "celery", "-A", "tests.celery_project", "worker", "--pool", "solo", "-l", "INFO",
             # A node of its own name: RabbitMQ gives the queue of a node's mailbox to one only.
@@ -38,6 +43,20 @@ class CelerySuite(BackendSuite):
     @classmethod
     def url(cls) -> str:
         return broker_url(cls.kind_of_broker)
+
+    def test_lists_each_task_at_its_start(self) -> None:
+        """What the worker says at its start is what a monitor shows."""
+        assert f"  . {RECEIVERS}.save_page_again" in self.log()
+        assert "  . a closure" in self.log()
+
+    def test_gives_each_task_an_id_of_its_own(self) -> None:
+        """Those of one transaction are copies of one message."""
+        self.web.play("many")
+
+        self.work_off()
+        ids = re.findall(rf"Task {RECEIVERS}\.see_every_row\[(.*?)\] received", self.log())
+        assert len(ids) >= 100
+        assert len(set(ids)) == len(ids)
 
     @classmethod
     def common(cls, queue: str) -> dict[str, Any]:
@@ -68,3 +87,30 @@ class TestRedis(CelerySuite, unittest.TestCase):
 @pytest.mark.services
 class TestRabbitMQ(CelerySuite, unittest.TestCase):
     kind_of_broker = "amqp"
+
+
+class TestFiles(CelerySuite, unittest.TestCase):
+    """The transport of the example project: it keeps messages in order, which kombu's does not."""
+
+    @classmethod
+    def url(cls) -> str:
+        return "filesystem://"
+
+    @classmethod
+    def common(cls, queue: str) -> dict[str, Any]:
+        folder = Path(tempfile.mkdtemp(prefix="signals-plus-queue-"))
+        cls.addClassCleanup(shutil.rmtree, folder)
+        return {
+            **super().common(queue),
+            "CELERY_BROKER_TRANSPORT": "example_project.config.transport:Transport",
+            "CELERY_BROKER_TRANSPORT_OPTIONS": {
+                "data_folder_in": str(folder),
+                "data_folder_out": str(folder),
+                "control_folder": str(folder / "control"),
+                "polling_interval": 0.05,
+            },
+        }
+
+    @classmethod
+    def tear_down_queue(cls) -> None:
+        """The folder goes with the class."""

@@ -59,7 +59,6 @@ def _summarise(printer: Printer, rows: list[Row], grown: int) -> None:
     last = {row.who: row.at for row in rows}
     spans = [
         ("BEGIN", "COMMIT", "to save the rows"),
-        ("COMMIT", "enqueue", "from the commit to the last message"),
         ("COMMIT", "index_entries", "from the commit to the last row in the index"),
     ]
     printer.line()

@@ -7,8 +7,8 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
-import celery
 import django
 from django.conf import settings
 from django.core.management import call_command
@@ -20,7 +20,7 @@ from shop.trace import log_transactions
 from . import importing
 from .rows import Trace
 from .scenarios import SCENARIOS
-from .stage import Check, Stage, logging_tasks
+from .stage import Check, Stage
 from .stopping import Stopping
 from .timeline import BOLD, Printer
 from .worker import DemoError, Worker
@@ -57,17 +57,23 @@ def _stage(printer: Printer) -> Iterator[Stage]:
         raise DemoError("The demo needs Linux or macOS (on Windows: WSL).")
     stopping = Stopping()
     worker = Worker(settings.BASE_DIR, settings.VAR / LOG, Trace(settings.TRACE), stopping)
-    with stopping, _database(), worker, logging_tasks():
+    with stopping, _database(), worker:
         _greet(printer, worker)
         yield Stage(worker)
 
 
 def _greet(printer: Printer, worker: Worker) -> None:
     printer.line(
-        f"Django {django.__version__}, Celery {celery.__version__}, "
-        f"Python {platform.python_version()}. "
-        f"This process: pid {os.getpid()}. Celery worker: pid {worker.pid}.",
+        f"Django {django.__version__}, Python {platform.python_version()}. "
+        f"This process: pid {os.getpid()}. {_described(worker)}.",
     )
+
+
+def _described(worker: Worker) -> str:
+    queue = worker.queue
+    if worker.process is None:
+        return f"Tasks run in {queue.TITLE}"
+    return f"{queue.TITLE} {version(queue.DISTRIBUTION)} worker: pid {worker.pid}"
 
 
 def _play(printer: Printer, stage: Stage) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from types import TracebackType
 from typing import Any, Self
 
 from . import memory
@@ -28,12 +27,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._in_place and self._shown:
             self.out.write("\n")
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from celery.signals import before_task_publish
 from django.db import connections, models
 from django.db.models.signals import post_save
 
 from shop import receivers
-from shop.trace import logger
 from signals_plus import mute_signals
 
-from .in_worker import MARK, mark
+from .receivers import MARK
 from .rows import Row
-from .worker import DemoError, Worker, broker
+from .worker import Worker
 
 T = TypeVar("T")
 
@@ -62,7 +59,6 @@ class Stage:
     worker: Worker
     rows: list[Row] = field(default_factory=list)
     _rows_before: int = 0
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def clear(self) -> None:
         """Leave what happened so far out of what is looked at."""
@@ -92,33 +88,20 @@ class Stage:
         seconds, for each; ``meanwhile`` is called while there is nothing to do but wait.
 
         Raises:
-            DemoError: The broker did not take a task, or the worker did not run it in time.
+            DemoError: The queue did not take a task, or the worker did not run it in time.
         """
-        for number in itertools.islice(self._numbers, rounds):
-            _enqueue_mark(number)
-            self.worker.wait_for(
-                lambda row, text=str(number): (row.who, row.text) == (MARK, text),  # type: ignore[misc]
-                timeout,
-                "ran a task",
-                meanwhile,
-            )
+        for _ in range(rounds):
+            self.worker.catch_up(timeout, meanwhile)
         rows = self.worker.trace.rows()[self._rows_before :]
-        self.rows = [row for row in rows if row.who != MARK]
+        self.rows = [row for row in rows if MARK not in (row.who, row.text)]
         return self.rows
 
     def process_of(self, name: str) -> str:
         """Tell in which process something ran first."""
-        pids = [row.pid for row in self.rows if row.who == name]
-        if not pids:
+        where = [self.worker.ran(row) for row in self.rows if row.who == name]
+        if not where:
             return "none"
-        return "worker" if pids[0] == self.worker.pid else "demo"
-
-
-def _enqueue_mark(number: int) -> None:
-    try:
-        mark.apply_async((number,), retry=False)
-    except Exception as error:  # each transport has errors of its own
-        raise DemoError(f"The broker {broker()} did not take a task: {error!r}") from error
+        return "worker" if where[0] else "demo"
 
 
 @contextmanager
@@ -143,18 +126,3 @@ def in_thread(function: Callable[..., T], *args: Any) -> T:
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkout") as pool:
         return pool.submit(run).result()
-
-
-@contextmanager
-def logging_tasks() -> Iterator[None]:
-    """Log each task when it is handed to the broker."""
-
-    def log(sender: str, **kwargs: Any) -> None:
-        if sender != mark.name:
-            logger.info(sender.rpartition(".")[2], extra={"who": "enqueue"})
-
-    before_task_publish.connect(log, weak=False)
-    try:
-        yield
-    finally:
-        before_task_publish.disconnect(log)

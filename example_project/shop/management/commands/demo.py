@@ -17,7 +17,7 @@ class Command(BaseCommand):
     """Play the demo, and exit with 1 if anything went otherwise than announced."""
 
     help = (
-        "Play what signals_plus does, with a real Celery worker as another process. Exits 0 only "
+        "Play what signals_plus does, with a real worker as another process. Exits 0 only "
         "if everything it saw was as announced."
     )
     requires_migrations_checks = False

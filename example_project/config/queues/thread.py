@@ -1,0 +1,23 @@
+"""A thread of the process: no server, no worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+TITLE = "a thread of this process"
+DISTRIBUTION = ""
+WORKER: list[str] = []
+
+
+def settings(var: Path) -> dict[str, Any]:
+    """Return where tasks run."""
+    return {
+        "SIGNALS_PLUS_BACKENDS": {
+            "default": {"BACKEND": "signals_plus.backends.thread.ThreadBackend"},
+        },
+    }
+
+
+def delete() -> None:
+    """Nothing is left: there is no server."""
