@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import django
+from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
 
@@ -103,7 +104,7 @@ def gone() -> None:
 def described() -> None:
     from .models import Described
 
-    for using in ("default", "other"):
+    for using in settings.CONFORMANCE_ALIASES:
         for name in ("Described", "Child", "Proxy"):
             save(name, using, name="a")
         save("UuidRow", using, pk="12345678123456781234567812345678")

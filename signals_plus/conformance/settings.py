@@ -39,5 +39,6 @@ CONFORMANCE_RETRY_OPTIONS = ""
 CONFORMANCE_QUEUE_NAME = ""
 CONFORMANCE_RUN_AFTER = False
 CONFORMANCE_MERGES = True
+CONFORMANCE_ALIASES = ["default", "other"]
 
 globals().update(_GIVEN["settings"])

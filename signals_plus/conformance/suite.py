@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.test.utils import override_settings
 from django.utils.module_loading import import_string
 
 from ..backends.base import BaseBackend, Task
@@ -99,6 +100,8 @@ class BackendSuite(_Base):
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.set_up_queue()
         cls.addClassCleanup(cls.tear_down_queue)
+        # This process asks backends of its own what they can do.
+        cls.enterClassContext(override_settings(**cls.settings))
         cls.web = cls.start_web()
         cls.addClassCleanup(cls.web.end)
         cls.web.play("migrate")
@@ -113,7 +116,9 @@ class BackendSuite(_Base):
             "SIGNALS_PLUS_BACKENDS": {"default": cls.backend},
             "CONFORMANCE_RETRY_OPTIONS": cls.retry_options,
             "CONFORMANCE_QUEUE_NAME": cls.other_queue,
-            "CONFORMANCE_RUN_AFTER": cls.kind().supports_run_after,
+            "CONFORMANCE_RUN_AFTER": cls.made().supports_run_after,
+            "CONFORMANCE_MERGES": cls.made().transaction_alias is None,
+            "CONFORMANCE_ALIASES": cls.aliases(),
             **cls.settings,
             **settings,
         }
@@ -126,12 +131,18 @@ class BackendSuite(_Base):
         }
 
     @classmethod
-    def kind(cls) -> type[BaseBackend]:
-        """Return the class of the backend."""
-        kind = import_string(cls.backend["BACKEND"])
-        assert isinstance(kind, type)
-        assert issubclass(kind, BaseBackend)
-        return kind
+    def made(cls) -> BaseBackend:
+        """Return a backend of the project: what it can do may depend on settings."""
+        made = import_string(cls.backend["BACKEND"])("default", cls.backend.get("OPTIONS", {}))
+        assert isinstance(made, BaseBackend)
+        return made
+
+    @classmethod
+    def aliases(cls) -> list[str]:
+        """Return the databases whose rows can be enqueued."""
+        # A queue that writes its rows within the transaction takes those of one database.
+        alias = cls.made().transaction_alias
+        return ["default", "other"] if alias is None else [alias]
 
     @classmethod
     def start_web(cls, **settings: Any) -> Web:
@@ -257,7 +268,7 @@ class BackendSuite(_Base):
                     "created": True,
                     "update_fields": None,
                 }
-                for alias in ("default", "other")
+                for alias in self.aliases()
                 for name, pk in rows.items()
             ],
         )
@@ -321,7 +332,7 @@ class BackendSuite(_Base):
 
     def test_runs_a_batch_for_each_thousand_events(self) -> None:
         """Every row of a transaction, once, in a handful of tasks."""
-        if not self.settings.get("CONFORMANCE_MERGES", True):
+        if self.made().transaction_alias is not None:
             return  # refused when the receiver is connected: it writes within the transaction
         self.web.play("imported")
 
@@ -340,7 +351,7 @@ class BackendSuite(_Base):
 
     def test_retries_as_the_queue_was_told(self) -> None:
         """In the queue's own terms, if it has any."""
-        self.assertEqual(bool(self.retry_options), self.kind().supports_retries)
+        self.assertEqual(bool(self.retry_options), self.made().supports_retries)
         expected = 3 if self.retry_options else 1
 
         self.web.play("Flaky")
@@ -353,19 +364,19 @@ class BackendSuite(_Base):
 
     def test_waits_as_it_was_told(self) -> None:
         """``run_after``; a queue that cannot wait refuses the receiver."""
-        self.refuses_or(self.kind().supports_run_after, Task("a", print, print, run_after=SECOND))
+        self.refuses_or(self.made().supports_run_after, Task("a", print, print, run_after=SECOND))
         started = time.time()
 
         self.web.play("Later")
 
         eventually(lambda: self.runs("run_later"), "its time has come", seconds=60)
-        if self.kind().supports_run_after:
+        if self.made().supports_run_after:
             self.assertGreaterEqual(self.runs("run_later")[0]["at"] - started, 1)
 
     def test_takes_the_queue_it_was_told(self) -> None:
         """``queue_name``; where there is one queue only, naming one is refused."""
-        self.assertEqual(bool(self.other_queue), self.kind().supports_queue_name)
-        self.refuses_or(self.kind().supports_queue_name, Task("a", print, print, queue_name="b"))
+        self.assertEqual(bool(self.other_queue), self.made().supports_queue_name)
+        self.refuses_or(self.made().supports_queue_name, Task("a", print, print, queue_name="b"))
 
         self.web.play("Sorted")
 
@@ -373,7 +384,7 @@ class BackendSuite(_Base):
 
     def test_refuses_a_priority_it_does_not_have(self) -> None:
         """``queue_priority``."""
-        self.refuses_or(self.kind().supports_priority, Task("a", print, print, queue_priority=1))
+        self.refuses_or(self.made().supports_priority, Task("a", print, print, queue_priority=1))
 
     def test_names_each_task_by_its_receiver(self) -> None:
         """What a monitor shows is the receiver, not what runs all of them."""
@@ -415,7 +426,7 @@ class BackendSuite(_Base):
 
     def refuses_or(self, supports: bool, task: Task) -> None:
         """See that a task is refused by a queue that does not support what it asks for."""
-        backend = self.kind()("default", self.backend.get("OPTIONS", {}))
+        backend = self.made()
         if supports:
             backend.refuse_unsupported(task)
         else:
