@@ -14,8 +14,8 @@ from django_q.conf import Conf
 from picklefield.fields import dbsafe_decode
 from redis import Redis
 
-from signals_plus.conformance.processes import Worker
-from signals_plus.conformance.suite import BackendSuite
+from signals_plus.conformance.processes import Worker, eventually
+from signals_plus.conformance.suite import RECEIVERS, BackendSuite
 from tests.services import broker_url, closed_port, through
 
 BACKEND = "signals_plus.backends.django_q.DjangoQBackend"
@@ -39,6 +39,7 @@ class DjangoQSuite(BackendSuite):
             "name": name,
             "ALT_CLUSTERS": {cls.other_queue: {}},
             "workers": 1,
+            "save_limit": 0,  # keeps all
             "poll": 0.05,
             "guard_cycle": 0.1,
             "timeout": 4,
@@ -47,8 +48,8 @@ class DjangoQSuite(BackendSuite):
             "ack_failures": True,
             **cls.broker,
         }
-        cls.settings = {**cls.settings, "Q_CLUSTER": cluster}
-        # The process of the tests asks a backend of its own what it supports.
+        cls.settings = {"Q_CLUSTER": cluster}
+        # It was read when Django-Q2 was imported.
         patch = pytest.MonkeyPatch()
         patch.setattr(Conf, "ORM", cls.broker.get("orm"))
         cls.addClassCleanup(patch.undo)
@@ -75,23 +76,51 @@ class DjangoQSuite(BackendSuite):
         return "\n".join(dbsafe_decode(result) for _, result in self.tasks(success=False))
 
     def tasks(self, *, success: bool) -> list[tuple[str, str]]:
-        """Return the names and results that the admin shows."""
+        """Return the names and results of what the admin shows, once all of it is there."""
         with closing(sqlite3.connect(self.folder / "default.sqlite3")) as connection:
-            return connection.execute(
-                "SELECT name, result FROM django_q_task WHERE success = ?", [success]
-            ).fetchall()
+            select = "SELECT name, result FROM django_q_task WHERE success = ?"
+
+            def is_complete() -> bool:
+                saved = [name for name, _ in connection.execute(select, [True])]
+                return saved.count(f"{RECEIVERS}.mark") == len(self.runs("mark"))
+
+            eventually(is_complete, "the monitor has saved what is done")
+            return connection.execute(select, [success]).fetchall()
 
 
 class TestOrm(DjangoQSuite, unittest.TestCase):
     broker = {"orm": "default"}  # noqa: RUF012
     retry_options = "tests.django_q_project.RETRY"
 
+    @classmethod
+    def set_up_queue(cls) -> None:
+        super().set_up_queue()
+        cls.unreachable = cls.without_a_database()
+
+    @classmethod
+    def without_a_database(cls) -> dict[str, dict[str, Any]]:
+        """Return settings in which the rows of the queue are on a database that is not there."""
+        databases = {
+            alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": str(cls.folder / name)}
+            for alias, name in (
+                ("default", "default.sqlite3"),
+                ("other", "other.sqlite3"),
+                ("queue", "nowhere/queue.sqlite3"),
+            )
+        }
+        cluster = {**cls.settings["Q_CLUSTER"], "orm": "queue"}
+        return {"no database": {"DATABASES": databases, "Q_CLUSTER": cluster}}
+
 
 class TestOrmInTransaction(TestOrm):
     """Tasks are rows of the transaction."""
 
     backend = {"BACKEND": BACKEND, "OPTIONS": {"enqueue_in_transaction": True}}  # noqa: RUF012
-    settings = {"CONFORMANCE_MERGES": False}  # noqa: RUF012
+
+    @classmethod
+    def without_a_database(cls) -> dict[str, dict[str, Any]]:
+        """Nothing: without the database there is no row either."""
+        return {}
 
 
 @pytest.mark.services
@@ -101,13 +130,8 @@ class TestRedis(DjangoQSuite, unittest.TestCase):
         url = broker_url("redis")
         cls.broker = {"redis": url}
         super().set_up_queue()
-        clusters = {
-            problem: {**cls.settings["Q_CLUSTER"], "redis": through(url, port)}
-            for problem, port in {"refuses": closed_port()}.items()
-        }
-        cls.unreachable = {
-            problem: {"Q_CLUSTER": cluster} for problem, cluster in clusters.items()
-        }
+        cluster = {**cls.settings["Q_CLUSTER"], "redis": through(url, closed_port())}
+        cls.unreachable = {"refuses": {"Q_CLUSTER": cluster}}
 
     @classmethod
     def tear_down_queue(cls) -> None:
