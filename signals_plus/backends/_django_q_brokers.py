@@ -18,6 +18,7 @@ only keeps it, and the messages of one commit are written together.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby
@@ -44,7 +45,7 @@ class Message(NamedTuple):
     signed: str
 
 
-class Broker:
+class Broker(ABC):
     """Where the messages of all clusters are written."""
 
     #: How many messages are written in one go.
@@ -56,13 +57,13 @@ class Broker:
     #: It hands out again what was not acknowledged; None: that depends on the project.
     repeats: bool | None = False
 
+    @abstractmethod
     def write(self, messages: Sequence[Message]) -> None:
         """Write messages of one cluster: all of them, or none and raise."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_failure(self, error: Exception) -> bool:
         """Tell a broker that cannot be reached from one that objects."""
-        raise NotImplementedError
 
     def parts(self, messages: Sequence[Message]) -> Iterator[list[Message]]:
         """Yield what is written in one go."""
