@@ -195,7 +195,8 @@ class TestReceiverOptions:
 
         with pytest.raises(InvalidReceiverError, match="does not"):
             backend.refuse_unsupported(a_task(**asked))
-        assert not (backend.supports_run_after or backend.supports_retries)
+        assert not backend.supports_run_after
+        assert not backend.supports_retries
 
 
 class TestMessage:
