@@ -141,7 +141,8 @@ class DjangoQBackend(BaseBackend):
             raise first
 
     def _refused(self, task: Task, payload: str, cause: Exception) -> Refused:
-        error = BackendError(self.alias, f"could not enqueue: {cause!r}")
+        # Not its repr: redis-py's says no more than "server:ResponseError".
+        error = BackendError(self.alias, f"could not enqueue: {type(cause).__name__}: {cause}")
         error.__cause__ = cause
         return Refused(task, payload, error)
 

@@ -10,8 +10,7 @@ from multiprocessing import Event, Value
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.db.models import Model
 from django.db.models.signals import post_save
 from django.dispatch import Signal
@@ -35,6 +34,7 @@ from signals_plus.backends.django_q import RUN_TASK, DjangoQBackend
 from signals_plus.backends.handler import backends
 from signals_plus.exceptions import BackendError, InvalidReceiverError, SettingsError
 from signals_plus.signals import enqueue_failed
+from tests.django_q_project.tables import installed, make_tables
 from tests.testapp.models import Item, Tag
 
 PATH = "signals_plus.backends.django_q.DjangoQBackend"
@@ -49,14 +49,9 @@ def _django_q_installed(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[None]:
     """Install ``django_q`` beside the apps of the test settings, and make its tables."""
-    with override_settings(INSTALLED_APPS=[*django_settings.INSTALLED_APPS, "django_q"]):
+    with installed():
         with django_db_blocker.unblock():
-            for each in connections.all():
-                existing = each.introspection.table_names()
-                with each.schema_editor() as editor:
-                    for model in (OrmQ, DoneTask, Schedule):
-                        if model._meta.db_table not in existing:
-                            editor.create_model(model)
+            make_tables()
         yield
 
 

@@ -252,7 +252,7 @@ class TestOtherBrokers:
 
         assert OwnBroker.taken == [("a", "1"), ("a", "3")]
         assert [str(each.error) for each in refused] == [
-            "Backend 'default' could not enqueue: ValueError('too large')"
+            "Backend 'default' could not enqueue: ValueError: too large"
         ]
 
     def test_are_not_asked_again_when_they_were_slow(
