@@ -81,7 +81,7 @@ def arrived(cluster: str) -> list[str]:
     """Return the payloads in a cluster's list, in the order in which they would be taken."""
     with redis.Redis.from_url(broker_url("redis")) as client:
         packages = client.lrange(f"django_q:{cluster}:q", 0, -1)
-    return [SignedPackage.loads(package)["args"][1] for package in packages]  # type: ignore[union-attr]
+    return [SignedPackage.loads(package)["args"][1] for package in packages]
 
 
 @pytest.mark.services

@@ -102,7 +102,8 @@ def test_celery_options(option: str) -> None:
 )
 def test_django_q_options(option: str) -> None:
     """Each option that the backend takes is on its page."""
-    assert f"| `{option}` |" in (ROOT / "docs" / "howto" / "django-q.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "howto" / "django-q.md").read_text(encoding="utf-8")
+    assert f"| `{option}` |" in page
 
 
 def test_changelog_has_the_version() -> None:
