@@ -43,7 +43,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register("signals_plus")
 def check_backends(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W002, W003, W004: what the queues of the task receivers say of their configuration."""
+    """W002 and above: what the queues of the task receivers say of their configuration."""
     aliases = sorted({receiver.options.backend for receiver in registry})
     return [message for alias in aliases for message in backends[alias].check()]
 

@@ -363,7 +363,7 @@ with connection:
             if job == "write":
                 queue.put({"number": each, "filling": "x" * 20_000})
             else:
-                message = queue.get(timeout=20)
+                message = queue.get(timeout=60)
                 numbers.append(message.payload["number"])
                 message.ack()
         print(json.dumps(numbers))

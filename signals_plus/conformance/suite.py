@@ -66,6 +66,8 @@ class BackendSuite(_Base):
     other_queue: ClassVar[str] = ""
     #: Settings under which the queue cannot be reached, by what is wrong then.
     unreachable: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    #: How many tasks are lost when a worker is ended just as it takes one out of the queue.
+    lost_when_ended: ClassVar[int] = 0
     #: Seconds that a request may wait for a queue that cannot be reached.
     bound: ClassVar[float] = 5
 
@@ -422,7 +424,9 @@ class BackendSuite(_Base):
             self.start_worker()
 
         self.work_off()
-        self.assertEqual(len(self.runs("take_a_while")), before + 10)
+        done = len(self.runs("take_a_while")) - before
+        self.assertLessEqual(done, 10)
+        self.assertGreaterEqual(done, 10 - self.lost_when_ended)
 
     def refuses_or(self, supports: bool, task: Task) -> None:
         """See that a task is refused by a queue that does not support what it asks for."""

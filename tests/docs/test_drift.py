@@ -11,6 +11,7 @@ import pytest
 import signals_plus
 from signals_plus import conf, exceptions
 from signals_plus.backends import _celery_options, _django_q_options
+from signals_plus.backends.rq import RQBackend
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(signals_plus.__file__).parent
@@ -104,6 +105,14 @@ def test_django_q_options(option: str) -> None:
     """Each option that the backend takes is on its page."""
     page = (ROOT / "docs" / "howto" / "django-q.md").read_text(encoding="utf-8")
     assert f"| `{option}` |" in page
+
+
+@pytest.mark.parametrize(
+    "option", sorted({*(RQBackend.option_names or ()), "queue_name", "publish_timeout"})
+)
+def test_rq_options(option: str) -> None:
+    """Each option that the backend takes is on its page."""
+    assert f"`{option}`" in (ROOT / "docs" / "howto" / "rq.md").read_text(encoding="utf-8")
 
 
 def test_changelog_has_the_version() -> None:
