@@ -19,6 +19,8 @@ INSTALLED_APPS = [
     "tests.testapp",
 ]
 MIGRATION_MODULES = {"django_tasks_database": None}  # its table at once, not in twenty steps
+# Read when Django-Q2 is imported; a test that wants another changes what was read.
+Q_CLUSTER = {"name": "signals-plus-tests", "orm": "default", "timeout": 30, "retry": 60}
 
 
 def _databases(server: str) -> dict[str, dict[str, Any]]:

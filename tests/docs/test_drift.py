@@ -10,7 +10,7 @@ import pytest
 
 import signals_plus
 from signals_plus import conf, exceptions
-from signals_plus.backends import _celery_options
+from signals_plus.backends import _celery_options, _django_q_options
 from signals_plus.backends.base import BaseBackend
 from signals_plus.backends.dummy import DummyBackend
 from signals_plus.backends.immediate import ImmediateBackend
@@ -100,6 +100,16 @@ def test_errors(name: str) -> None:
 def test_celery_options(option: str) -> None:
     """Each option that the backend treats by name is on its page."""
     assert f"`{option}`" in _reference("celery-backend.md")
+
+
+@pytest.mark.parametrize(
+    "option",
+    sorted({*_django_q_options.WANTED, "cluster", "publish_timeout", "enqueue_in_transaction"}),
+)
+def test_django_q_options(option: str) -> None:
+    """Each option that the backend takes is on its page."""
+    page = (ROOT / "docs" / "howto" / "django-q.md").read_text(encoding="utf-8")
+    assert f"| `{option}` |" in page
 
 
 @pytest.mark.parametrize(
