@@ -57,7 +57,21 @@ TRACE = VAR / "trace.jsonl"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"trace": {"class": "shop.trace.TraceHandler", "filename": TRACE, "delay": True}},
+    # A queue in the process says of each task that it ran; so do the receivers themselves.
+    "filters": {
+        "no_runs": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: " ran in " not in record.getMessage(),
+        },
+    },
+    "handlers": {
+        "trace": {
+            "class": "shop.trace.TraceHandler",
+            "filename": TRACE,
+            "delay": True,
+            "filters": ["no_runs"],
+        },
+    },
     "loggers": {
         "shop": {"handlers": ["trace"], "level": "INFO"},
         # DEBUG: the package says which receiver its guard skipped.

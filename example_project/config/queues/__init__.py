@@ -21,13 +21,14 @@ class Queue(Protocol):
     #: What to call it, and the distribution that it is.
     TITLE: str
     DISTRIBUTION: str
-    #: What Python is given to start a worker; empty where tasks run in threads of the process.
-    WORKER: list[str]
 
     def settings(self, var: Path) -> dict[str, Any]:
         """Return the settings that it needs; ``var`` is the folder for all state."""
 
-    def delete(self) -> None:
+    def worker(self, var: Path) -> list[str]:
+        """Return what ``python -m`` is given to start a worker; nothing where there is none."""
+
+    def delete(self, var: Path) -> None:
         """Leave nothing behind on a server."""
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 TITLE = "Celery"
 DISTRIBUTION = "celery"
-WORKER = ["celery", "-A", "config", "worker", "--pool", "solo", "--loglevel", "INFO"]
 
 
 def settings(var: Path) -> dict[str, Any]:
@@ -44,7 +43,16 @@ def settings(var: Path) -> dict[str, Any]:
     }
 
 
-def delete() -> None:
+def worker(var: Path) -> list[str]:
+    """Return what Python is given to start a worker."""
+    # A node of its own name, or RabbitMQ gives the queue of its mailbox to another.
+    return [
+        *["celery", "-A", "config", "worker", "--pool", "solo", "--loglevel", "INFO"],
+        "--hostname", f"{var.name}@%h",
+    ]  # fmt: skip
+
+
+def delete(var: Path) -> None:
     """Take the queue out of the broker."""
     from celery import current_app  # noqa: PLC0415 - the app is made once settings are read
 

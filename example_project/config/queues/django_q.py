@@ -7,7 +7,6 @@ from typing import Any
 
 TITLE = "Django-Q2"
 DISTRIBUTION = "django-q2"
-WORKER = ["django", "qcluster"]
 
 
 def settings(var: Path) -> dict[str, Any]:
@@ -28,5 +27,10 @@ def settings(var: Path) -> dict[str, Any]:
     }
 
 
-def delete() -> None:
+def worker(var: Path) -> list[str]:
+    """Return what Python is given to start a worker."""
+    return ["django", "qcluster"]
+
+
+def delete(var: Path) -> None:
     """The database goes with the shop."""

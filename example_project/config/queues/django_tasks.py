@@ -7,7 +7,6 @@ from typing import Any
 
 TITLE = "django.tasks"
 DISTRIBUTION = "django-tasks-db"
-WORKER = ["django", "db_worker", "--interval", "0.05"]
 
 
 def settings(var: Path) -> dict[str, Any]:
@@ -21,5 +20,10 @@ def settings(var: Path) -> dict[str, Any]:
     }
 
 
-def delete() -> None:
+def worker(var: Path) -> list[str]:
+    """Return what Python is given to start a worker."""
+    return ["django", "db_worker", "--interval", "0.05"]
+
+
+def delete(var: Path) -> None:
     """The database goes with the shop."""

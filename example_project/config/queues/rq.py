@@ -8,7 +8,7 @@ from typing import Any
 
 TITLE = "RQ"
 DISTRIBUTION = "rq"
-WORKER = ["django", "rqworker", "default"]
+SERIALIZER = "rq.serializers.JSONSerializer"
 
 
 def settings(var: Path) -> dict[str, Any]:
@@ -16,19 +16,29 @@ def settings(var: Path) -> dict[str, Any]:
     return {
         "QUEUE_APPS": ["django_rq"],
         "RQ_QUEUES": {
-            "default": {
+            # Two shops on one Redis must not take each other's tasks.
+            var.name: {
                 "URL": os.environ.get("SHOP_REDIS_URL", "redis://127.0.0.1:6379/0"),
-                "SERIALIZER": "rq.serializers.JSONSerializer",
+                "SERIALIZER": SERIALIZER,
+                "DEFAULT_RESULT_TTL": 0,
             },
         },
         "SIGNALS_PLUS_BACKENDS": {
-            "default": {"BACKEND": "signals_plus.backends.rq.RQBackend"},
+            "default": {
+                "BACKEND": "signals_plus.backends.rq.RQBackend",
+                "OPTIONS": {"queue_name": var.name},
+            },
         },
     }
 
 
-def delete() -> None:
+def worker(var: Path) -> list[str]:
+    """Return what Python is given to start a worker."""
+    return ["django", "rqworker", var.name, "--serializer", SERIALIZER]
+
+
+def delete(var: Path) -> None:
     """Take the queue out of Redis."""
     import django_rq  # noqa: PLC0415 - it reads the settings
 
-    django_rq.get_queue("default").delete(delete_jobs=True)
+    django_rq.get_queue(var.name).delete(delete_jobs=True)

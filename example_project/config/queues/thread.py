@@ -7,7 +7,6 @@ from typing import Any
 
 TITLE = "a thread of this process"
 DISTRIBUTION = ""
-WORKER: list[str] = []
 
 
 def settings(var: Path) -> dict[str, Any]:
@@ -19,5 +18,10 @@ def settings(var: Path) -> dict[str, Any]:
     }
 
 
-def delete() -> None:
+def worker(var: Path) -> list[str]:
+    """Return nothing: there is no worker."""
+    return []
+
+
+def delete(var: Path) -> None:
     """Nothing is left: there is no server."""

@@ -49,7 +49,7 @@ class Printer:
         self.line(COLUMNS.format("ms", "pid", "thread", "transaction", "what").rstrip(), DIM)
         for row, state, folded in _folded(_with_state(rows)):
             at = f"+{(row.at - rows[0].at) * 1000:.1f}"
-            start = COLUMNS.format(at, row.pid, row.thread, state, row.who)
+            start = COLUMNS.format(at, row.pid, _thread(row), state, row.who)
             for line in _wrapped(start, row.text):
                 self.line(line)
             if folded:
@@ -103,3 +103,7 @@ def _symbols(encoding: str | None) -> tuple[str, str, str]:
     except UnicodeEncodeError:
         return "ok", "FAILED", "..."
     return symbols
+
+
+def _thread(row: Row) -> str:
+    return "worker" if row.thread.startswith("signals_plus") else row.thread

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from config import queues
+from django.conf import settings
 
 from signals_plus.signals import enqueue_failed
 
@@ -51,8 +52,8 @@ class Worker:
         first = self._send_mark()
         # A signal between the start and the block that ends it would leave the worker behind.
         self.stopping.hold()
-        if self.queue.WORKER:
-            self.process = self._start(self.queue.WORKER)
+        if command := self.queue.worker(settings.VAR):
+            self.process = self._start(command)
         try:
             self.stopping.release()
             self._wait_for_mark(first, START_TIMEOUT, "was ready")
@@ -109,9 +110,6 @@ class Worker:
             time.sleep(POLL)
 
     def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
-        if command[0] == "celery":
-            # A node of its own name, or RabbitMQ gives the queue of its mailbox to another.
-            command = [*command, "--hostname", f"{self.log.parent.name}@%h"]
         with self.log.open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - a command of our own
                 [sys.executable, "-m", "shop.demo.in_worker", *command],
@@ -139,7 +137,7 @@ class Worker:
                     send(self.process.pid, number)
                     with suppress(subprocess.TimeoutExpired):
                         self.process.wait(END_TIMEOUT)
-        self.queue.delete()
+        self.queue.delete(settings.VAR)
 
 
 @contextmanager
