@@ -47,6 +47,7 @@ ON_COMMIT = Run("on_commit")
 TASK_REDIS, TASK_RABBITMQ = Run("task", broker="redis"), Run("task", broker="rabbitmq")
 BATCH_REDIS, BATCH_RABBITMQ = Run("batch", broker="redis"), Run("batch", broker="rabbitmq")
 END_TO_END = Run("end_to_end", broker="redis")
+QUEUES = Run("queues", broker="redis", needs="django_rq")
 
 # "1.0" is a target that no measurement can meet to the digit: this much is noise.
 SAME = 1.03
@@ -105,4 +106,11 @@ PEERS = (
         "to mute, send once and end the mute, against factory_boy's"),
     Row(Run("peer_factory_boy", needs="factory"), "send",
         "`send` while muted, against factory_boy's"),
+    Row(QUEUES, "rq", "`receiver_task`, one event in its own transaction, by RQ on Redis, against "
+        "Celery on Redis"),
+    Row(QUEUES, "django_q", "the same, by Django-Q2 in the database (SQLite), against Celery on "
+        "Redis"),
+    Row(QUEUES, "django_tasks", "the same, by django-tasks-db in the database (SQLite), against "
+        "Celery on Redis"),
+    Row(QUEUES, "thread", "the same, by a thread of the process, against Celery on Redis"),
 )  # fmt: skip

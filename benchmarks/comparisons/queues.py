@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db.models.signals import ModelSignal
 
@@ -13,10 +14,10 @@ from benchmarks.measuring import Bench, Figure
 from benchmarks.project import queue
 from benchmarks.project.events import in_many, saved
 from benchmarks.project.models import Row, WithPlus
-from signals_plus import receiver_task
+from signals_plus import conf, receiver_task
 
 # A signal for each queue: its one receiver is all that sending it costs.
-SIGNALS = {alias: ModelSignal(use_caching=True) for alias in settings.SIGNALS_PLUS_BACKENDS}
+SIGNALS = {alias: ModelSignal(use_caching=True) for alias in conf.settings.backends}
 
 
 def handle(sender: Any, instance: Row, **kwargs: Any) -> None:
@@ -49,8 +50,6 @@ def empty() -> None:
         django_rq.get_queue("default").empty()
     for app, model in (("django_q", "OrmQ"), ("django_tasks_db", "DBTaskResult")):
         if app in settings.INSTALLED_APPS:
-            from django.apps import apps  # noqa: PLC0415
-
             label = next(c.label for c in apps.get_app_configs() if c.name == app)
             apps.get_model(label, model)._default_manager.all().delete()
     gc.collect()

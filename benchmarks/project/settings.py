@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ FOLDER = Path(os.environ["BENCHMARKS_FOLDER"])
 SECRET_KEY = "benchmarks"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = ["django.contrib.contenttypes", "signals_plus", "benchmarks.project"]
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "signals_plus",
+    "benchmarks.project",
+    *(each for each in ("django_rq", "django_q", "django_tasks_db") if find_spec(each)),
+]
 
 
 def _database(alias: str) -> dict[str, Any]:
@@ -52,3 +58,23 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 # celery-signal-receivers asks for it.
 EVENT_SIGNALS_CELERY_APP = "benchmarks.project.celery.app"
+
+# The queues beside Celery, for the comparison of what they cost.
+SIGNALS_PLUS_BACKENDS = {
+    alias: {"BACKEND": f"signals_plus.backends.{path}"}
+    for alias, path in {
+        "default": "celery.CeleryBackend",
+        "rq": "rq.RQBackend",
+        "django_q": "django_q.DjangoQBackend",
+        "django_tasks": "django_tasks.DjangoTasksBackend",
+        "thread": "thread.ThreadBackend",
+    }.items()
+}
+RQ_QUEUES = {
+    "default": {
+        "URL": os.environ["BENCHMARKS_BROKER_URL"],
+        "SERIALIZER": "rq.serializers.JSONSerializer",
+    },
+}
+Q_CLUSTER = {"name": os.environ["BENCHMARKS_QUEUE"], "orm": "default"}
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
