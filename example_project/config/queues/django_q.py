@@ -17,9 +17,11 @@ def settings(var: Path) -> dict[str, Any]:
             "name": var.name,
             "orm": "default",
             "workers": 1,
+            "max_attempts": 3,
             "poll": 0.05,
             "timeout": 60,
             "retry": 120,
+            "log_level": "WARNING",
         },
         "SIGNALS_PLUS_BACKENDS": {
             "default": {"BACKEND": "signals_plus.backends.django_q.DjangoQBackend"},
