@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from keyword import iskeyword
@@ -14,12 +13,11 @@ from django.core.checks import CheckMessage
 
 from ..exceptions import BackendError, InvalidReceiverError, SettingsError
 from . import _celery_checks, _celery_options
+from ._at_once import run_all
 from ._celery_messages import Message, Target
 from ._celery_publishing import Publisher
 from ._publishing import is_duration
 from .base import BaseBackend, Refused, Task
-
-logger = logging.getLogger("signals_plus")
 
 # The receiver that a name stands for now. Celery's own registry is per process too, and keeps the
 # first function that it is given for a name: that one looks here for what to run.
@@ -91,7 +89,7 @@ class CeleryBackend(BaseBackend):
 
     def enqueue_many(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         if current_app.conf.task_always_eager:
-            self._run_all(messages)
+            run_all(messages, self.enqueue)
             return []
         return self._publish(messages)
 
@@ -103,20 +101,6 @@ class CeleryBackend(BaseBackend):
             if pid == os.getpid():
                 publisher.close()
         self._publishers.clear()
-
-    def _run_all(self, messages: Sequence[tuple[Task, str]]) -> None:
-        """Run all, as workers would, and raise the first error only then."""
-        first: Exception | None = None
-        for task, payload in messages:
-            try:
-                self.enqueue(task, payload)
-            except Exception as error:
-                if first is None:
-                    first = error
-                else:
-                    logger.error("Task %s raised as well: %r", task.name, error, exc_info=error)
-        if first is not None:
-            raise first
 
     def _publish(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         refused, outgoing = [], []

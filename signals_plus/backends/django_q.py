@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,11 +13,10 @@ from django_q.tasks import async_task
 
 from ..exceptions import BackendError, SettingsError
 from . import _django_q_options
+from ._at_once import run_all
 from ._django_q_brokers import Broker, LibraryBroker, Message, OrmBroker
 from ._publishing import Turns, is_duration
 from .base import BaseBackend, Refused, Task
-
-logger = logging.getLogger("signals_plus")
 
 RUN_TASK = "signals_plus.backends.base.run_task"
 
@@ -75,7 +73,7 @@ class DjangoQBackend(BaseBackend):
 
     def enqueue_many(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         if Conf.SYNC:
-            self._run_all(messages)
+            run_all(messages, self._message)
             return []
         refused, outgoing = [], []
         for task, payload in messages:
@@ -125,20 +123,6 @@ class DjangoQBackend(BaseBackend):
         # Positional: async_task() takes many keywords for itself.
         async_task(RUN_TASK, task.name, payload, q_options=options)
         return Message(task, payload, cluster, keeper.signed)
-
-    def _run_all(self, messages: Sequence[tuple[Task, str]]) -> None:
-        """Run all, as a cluster would, and raise the first error only then."""
-        first: Exception | None = None
-        for task, payload in messages:
-            try:
-                self._message(task, payload)
-            except Exception as error:
-                if first is None:
-                    first = error
-                else:
-                    logger.error("Task %s raised as well: %r", task.name, error, exc_info=error)
-        if first is not None:
-            raise first
 
     def _refused(self, task: Task, payload: str, cause: Exception) -> Refused:
         # Not its repr: redis-py's says no more than "server:ResponseError".

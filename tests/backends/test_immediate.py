@@ -167,7 +167,8 @@ class TestFailure:
             backends["default"].enqueue_many(messages)
 
         assert ran == ["2"]
-        assert caplog.messages == ["Task shop.b failed: LookupError('3')"]
+        errors = [each.message for each in caplog.records if each.levelno == logging.ERROR]
+        assert errors == ["Task shop.b failed: LookupError('3')"]
 
     def test_is_raised_from_the_transaction(self, settings: Any) -> None:
         """Its work is committed; a task that a task enqueued counts as well."""
