@@ -47,6 +47,10 @@ ON_COMMIT = Run("on_commit")
 TASK_REDIS, TASK_RABBITMQ = Run("task", broker="redis"), Run("task", broker="rabbitmq")
 BATCH_REDIS, BATCH_RABBITMQ = Run("batch", broker="redis"), Run("batch", broker="rabbitmq")
 END_TO_END = Run("end_to_end", broker="redis")
+OUTBOX = Run("outbox", "postgresql", "redis")
+OUTBOX_RELAY_REDIS = Run("outbox_relay", "postgresql", "redis")
+OUTBOX_RELAY_RABBITMQ = Run("outbox_relay", "postgresql", "rabbitmq")
+OUTBOX_OUTAGE = Run("outbox_outage", "postgresql")
 QUEUES = Run("queues", broker="redis", needs="django_rq")
 
 # "1.0" is a target that no measurement can meet to the digit: this much is noise.
@@ -79,6 +83,20 @@ ROWS = (
     Row(Run("mute"), "send", "`send` to one receiver while muted", 0.6),
     Row(Run("guard"), "flag", "`recursion_guard`, one call, against a flag on the instance", 10),
     Row(Run("guard"), "reconnect", "the same, against disconnecting and connecting again", 1 / 8),
+    Row(OUTBOX, "effect", "a save and its task with `durable=True`, in a transaction of its own, "
+        "PostgreSQL and Redis", 1.3),
+    Row(OUTBOX, "publish", 'the same with `durable="publish"`', 1.6),
+    Row(OUTBOX, "thousand", "writing the 1,000 messages of one transaction, against the saves that "
+        "caused them, PostgreSQL", 0.15),
+    Row(Run("outbox_claim", "postgresql"), "pinned", "the relay's claim of 100 messages while an "
+        "old snapshot pins 60,000 that are done, against a clean table, PostgreSQL", 5),
+    Row(OUTBOX_RELAY_REDIS, "effect", "relay, a message of `durable=True`, Redis", 250, "µs"),
+    Row(OUTBOX_RELAY_RABBITMQ, "effect", "the same, RabbitMQ, which confirms", 1000, "µs"),
+    Row(OUTBOX_RELAY_REDIS, "publish", 'the same, `durable="publish"`, Redis', unit="µs"),
+    Row(OUTBOX_RELAY_RABBITMQ, "publish", "the same, RabbitMQ, which confirms", unit="µs"),
+    Row(OUTBOX_OUTAGE, "refused", "a save with `durable=True` when the broker refuses, Redis",
+        1000, "ms"),
+    Row(OUTBOX_OUTAGE, "hung", "the same when it does not answer", 1000, "ms"),
     Row(Run("importing"), "package", "`import signals_plus`, of importing Django and Celery", 0.05),
 )  # fmt: skip
 

@@ -25,4 +25,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say what the types do not
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_title = f"django-signals-plus {release}"

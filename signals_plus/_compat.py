@@ -5,13 +5,14 @@ Tried on Django 5.2, 6.0 and 6.1; a test per version stands behind each function
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import django
+from django.apps import apps
 from django.dispatch import Signal
 from django.dispatch.dispatcher import _make_id  # type: ignore[attr-defined]
 
@@ -22,6 +23,7 @@ Connections = dict[int, Any]
 FindReceivers = Callable[[Signal, Any], ReceiverLists]
 LiveReceivers = Callable[[FindReceivers, Signal, Any], ReceiverLists]
 Order = Callable[[Signal, ReceiverLists], ReceiverLists]
+WatchSending = Callable[[Signal, Any, dict[str, Any]], Any]
 
 
 def make_id(target: object) -> Any:
@@ -32,14 +34,14 @@ def make_id(target: object) -> Any:
 def connected_to(signal: Signal, sender: object) -> Iterator[tuple[Any, Callable[..., Any]]]:
     """Yield (lookup key, receiver) of what is connected to just this sender of the signal."""
     sender_id = make_id(sender)
-    for key, entry_sender_id, receiver in _entries(signal, {}):
+    for key, entry_sender_id, receiver, _ in _entries(signal, {}):
         if entry_sender_id == sender_id:
             yield key, receiver
 
 
 def connected(signal: Signal) -> Iterator[Callable[..., Any]]:
     """Yield the receivers of the signal, whatever their sender."""
-    for _, _, receiver in _entries(signal, {}):
+    for _, _, receiver, _ in _entries(signal, {}):
         yield receiver
 
 
@@ -48,7 +50,7 @@ def connected_since(
 ) -> Iterator[Callable[..., Any]]:
     """Yield the receivers that hear this sender by a connection that was not there before."""
     heard = (make_id(None), make_id(sender))
-    for _, entry_sender_id, receiver in _entries(signal, connections):
+    for _, entry_sender_id, receiver, _ in _entries(signal, connections):
         if entry_sender_id in heard:
             yield receiver
 
@@ -67,7 +69,7 @@ def newest(signal: Signal) -> Any:
 
 def _entries(
     signal: Signal, left_out: Connections
-) -> Iterator[tuple[Any, Any, Callable[..., Any]]]:
+) -> Iterator[tuple[Any, Any, Callable[..., Any], bool]]:
     for entry in list(signal.receivers):
         if id(entry) in left_out:
             continue
@@ -78,7 +80,7 @@ def _entries(
             receiver = receiver()
         sender_is_gone = isinstance(rest[0], weakref.ReferenceType) and rest[0]() is None
         if receiver is not None and not sender_is_gone:
-            yield key, sender_id, receiver
+            yield key, sender_id, receiver, rest[-1]
 
 
 def hook_signal(signal: Signal, live: LiveReceivers) -> None:
@@ -86,18 +88,18 @@ def hook_signal(signal: Signal, live: LiveReceivers) -> None:
 
     ``send``, ``asend``, their robust forms and ``has_listeners`` all ask ``_live_receivers``.
     """
-    if not isinstance(vars(signal).get("_live_receivers"), partial):
+    if not isinstance(vars(signal).get("_live_receivers"), functools.partial):
         # A partial object: a function more is felt in every call of a receiver.
-        signal._live_receivers = partial(live, _ask_class, signal)  # type: ignore[method-assign]
+        signal._live_receivers = functools.partial(live, _ask_class, signal)  # type: ignore[method-assign]
 
 
 def hook_signal_if(
     condition: Callable[[], object], signal: Signal, live: LiveReceivers, order: Order
 ) -> None:
-    """Do the same at a fraction of the cost, while the condition does not hold.
+    """Let ``live`` have the last word while the condition holds, and else cost next to nothing.
 
-    Then ``order`` is asked, if there are several receivers. It does not take the place of
-    ``hook_signal``.
+    While it does not, ``order`` may put several receivers into another order. A signal that has
+    ``hook_signal``'s hook keeps it.
     """
     if "_live_receivers" in vars(signal):
         return
@@ -132,5 +134,148 @@ def hook_every_signal(live: LiveReceivers) -> None:
         _hooks_of_every_signal.add(live)
 
 
-_hooking = threading.Lock()
+_hooking = threading.RLock()
 _hooks_of_every_signal: set[LiveReceivers] = set()
+
+
+def watch_sends(signal: Signal, watch: WatchSending, is_heard: Callable[[], bool]) -> None:
+    """Let ``watch`` see every sending of a signal, those that nobody hears included.
+
+    ``is_heard``: whether ``has_listeners`` says that somebody listens, whoever does. Where nobody
+    does, Django does not even send some signals.
+    """
+    kind = type(signal)
+    before = {name: vars(signal).get(name) for name in _SENDING}
+
+    def original(name: str) -> Callable[..., Any]:
+        return before[name] or functools.partial(getattr(kind, name), signal)
+
+    def is_over() -> bool:
+        # Someone may keep what stood here, and put it back when another block watches.
+        return signal not in _watched or _watched[signal][1] is not before
+
+    def sending(name: str) -> Callable[..., Any]:
+        def send(sender: Any, **named: Any) -> Any:
+            if is_over():
+                return original(name)(sender, **named)
+            with watch(signal, sender, named) as seen:
+                return seen([] if seen.is_kept else original(name)(sender, **named))
+
+        async def asend(sender: Any, **named: Any) -> Any:
+            if is_over():
+                return await original(name)(sender, **named)
+            with watch(signal, sender, named) as seen:
+                return seen([] if seen.is_kept else await original(name)(sender, **named))
+
+        return asend if name.startswith("a") else send
+
+    def has_listeners(sender: Any = None) -> Any:
+        return is_heard() or original("has_listeners")(sender)
+
+    replaced = {name: sending(name) for name in _SENDING if "send" in name}
+    vars(signal).update(replaced, has_listeners=has_listeners)
+    _watched[signal] = (vars(signal)["send"], before)
+
+
+def unwatch_sends(signal: Signal) -> None:
+    """Let nobody see what a signal sends any more."""
+    ours, before = _watched.pop(signal)
+    if vars(signal).get("send") is not ours:
+        return  # someone has put something of their own on top: what is below stays, and is idle
+    for name, previous in before.items():
+        if previous is None:
+            del vars(signal)[name]
+        else:
+            vars(signal)[name] = previous
+
+
+_SENDING = ("send", "send_robust", "asend", "asend_robust", "has_listeners")
+_watched: dict[Signal, tuple[Any, dict[str, Any]]] = {}
+
+
+def receivers_of(signal: Signal, sender: Any) -> ReceiverLists:
+    """Return who hears this sender, in the order of connection, whatever a hook says of them."""
+    # Not by _live_receivers: hook_every_signal replaces the class's.
+    heard = (make_id(None), make_id(sender))
+    found: ReceiverLists = ([], [])
+    for _, entry_sender_id, receiver, is_async in _entries(signal, {}):
+        if entry_sender_id in heard:
+            found[is_async].append(receiver)
+    return found
+
+
+def entries(signal: Signal) -> list[Any]:
+    """Return what a signal keeps of its connections, for ``set_entries``."""
+    return list(signal.receivers)
+
+
+def set_entries(signal: Signal, kept: list[Any]) -> None:
+    """Give a signal these connections, and no others."""
+    with signal.lock:
+        signal.receivers = [entry for entry in kept if _is_alive(entry)]
+        signal.sender_receivers_cache.clear()
+
+
+def _is_alive(entry: Any) -> bool:
+    return not any(isinstance(part, weakref.ReferenceType) and part() is None for part in entry)
+
+
+def watch_connections(save: Callable[[Signal], None]) -> None:
+    """Call ``save`` with each signal before somebody connects to it or disconnects from it."""
+    with _hooking:
+        _savers.append(save)
+        if len(_savers) == 1:
+            for name in ("connect", "disconnect"):
+                _before_watching[name] = vars(Signal)[name]
+                setattr(Signal, name, _saving(_before_watching[name]))
+
+
+def unwatch_connections(save: Callable[[Signal], None]) -> None:
+    """Call it no more."""
+    with _hooking:
+        _savers.remove(save)
+        if not _savers:
+            for name, method in _before_watching.items():
+                setattr(Signal, name, method)
+
+
+_savers: list[Callable[[Signal], None]] = []
+_before_watching: dict[str, Any] = {}
+
+
+def _saving(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def connect(self: Signal, *args: Any, **kwargs: Any) -> Any:
+        for save in (*_savers,):
+            save(self)
+        return method(self, *args, **kwargs)
+
+    return connect
+
+
+def connections_to_come() -> list[tuple[Any, Any]]:
+    """Return what Django will connect and disconnect once a model of a certain name is loaded."""
+    return [
+        (model, operation)
+        for model, operations in apps._pending_operations.items()
+        for operation in operations
+        if _is_of_a_signal(operation)
+    ]
+
+
+def set_connections_to_come(connections: list[tuple[Any, Any]]) -> None:
+    """Let Django do this and nothing else; at once, where the model has been loaded by now."""
+    now = connections_to_come()
+    for model, operation in now:
+        if (model, operation) not in connections:
+            apps._pending_operations[model].remove(operation)
+    for model, operation in connections:
+        if (model, operation) not in now:
+            apps.lazy_model_operation(operation.func, model)
+
+
+def _is_of_a_signal(operation: Any) -> bool:
+    # Relations wait there as well. They are told apart as Django's check of lazy references does.
+    while hasattr(operation, "func"):
+        operation = operation.func
+    return isinstance(getattr(operation, "__self__", None), Signal)

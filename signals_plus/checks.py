@@ -14,6 +14,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
+from .backends.base import BaseBackend
 from .backends.handler import backends
 from .conf import Settings, settings
 from .exceptions import SettingsError
@@ -43,9 +44,14 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register("signals_plus")
 def check_backends(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W002 and up: what the queues of the task receivers say of their configuration."""
-    aliases = sorted({receiver.options.backend for receiver in registry})
-    return [message for alias in aliases for message in backends[alias].check()]
+    """W013, and what the queues of the task receivers say of their configuration."""
+    found: list[CheckMessage] = []
+    for alias in sorted({receiver.options.backend for receiver in registry}):
+        backend = backends[alias]
+        if backend.required_app is not None and not apps.is_installed(backend.required_app):
+            found.append(_app_warning(backend, backend.required_app))
+        found += backend.check()
+    return found
 
 
 @register("signals_plus")
@@ -79,6 +85,15 @@ def check_signals_modules(
 
 def _e002(problem: str, hint: str) -> CheckMessage:
     return Error(problem, hint=hint, id="signals_plus.E002")
+
+
+def _app_warning(backend: BaseBackend, app: str) -> CheckMessage:
+    return CheckWarning(
+        f"Receivers are tasks of the backend {backend.alias!r} ({type(backend).__name__}), but "
+        f"{app!r} is not in INSTALLED_APPS: no worker can be started for them.",
+        hint=f"Add {app!r} to INSTALLED_APPS, and run manage.py migrate.",
+        id="signals_plus.W013",
+    )
 
 
 def _connects_receivers(path: Path) -> bool:

@@ -24,7 +24,7 @@ from django.db.models.signals import post_delete, post_save, pre_delete
 from django.dispatch import Signal
 
 from .events import row_alias
-from .lineage import Row
+from .links import Row
 
 _DELETIONS = frozenset({pre_delete, post_delete})
 _OF_A_ROW = _DELETIONS | {post_save}

@@ -11,9 +11,12 @@ before a savepoint, before ``captureOnCommitCallbacks``, on a connection that wa
   around them: they share one fate, and nothing came in between. So the list stays short, and
   with it a rollback to a savepoint. Django runs its list by taking from the front, which is
   quadratic: a short list is of no consequence, a long one of a hundred thousand entries is.
-- *Merging.* Right before Django runs its list, what survived is put together: neighbours become
-  one token, and all items of a delivery that ``merges`` go to where its first one stands. Without
-  this hook there would be more deliveries, never fewer events.
+- *Merging.* Right before Django commits, what survived is put together: neighbours become one
+  token, all items of a delivery that ``merges`` go to where its first one stands, and of what goes
+  to several queues (what ``overtakes``) each gets its part together. Without this hook there would
+  be more deliveries, never fewer events.
+- *Writing.* Then a ``Writer`` makes rows of its items, all together, within the transaction that
+  is about to commit. Where no commit comes (in a test case), it has to make them when it delivers.
 - *In tests.* A test that captures callbacks looks at Django's list by index, and no commit runs
   it. There each event is a token of its own, and the first of a delivery that ``merges`` takes the
   items of those behind it along. The first ``JOIN_FROM`` entries of a transaction are never joined,
@@ -23,12 +26,14 @@ before a savepoint, before ``captureOnCommitCallbacks``, on a connection that wa
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 
 from .calling import outside_of_the_loop
+from .observing import watching
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -38,7 +43,7 @@ ItemT = TypeVar("ItemT")
 JOIN_FROM = 20
 
 # The attribute of a connection that has the hook.
-_HOOKED = "_signals_plus_merges_before_running"
+_HOOKED = "_signals_plus_merges_before_commit"
 
 
 class Delivery(Protocol[ItemT]):
@@ -48,10 +53,25 @@ class Delivery(Protocol[ItemT]):
     def merges(self) -> bool:
         """Whether all items of one commit are delivered in one call."""
 
+    @property
+    def overtakes(self) -> bool:
+        """Whether no order is kept between its items and those of others that say so too."""
+
     def deliver(self, items: list[ItemT]) -> None: ...
 
 
 Run = tuple[Delivery[Any], list[Any]]
+
+
+class Writer(ABC):
+    """A delivery that leaves rows of its items in the database, in the same transaction."""
+
+    @abstractmethod
+    def write(self, items: list[Any]) -> Run:
+        """Write them; return who is to be given what, once that has committed.
+
+        Items that are written already may be among them. What it raises rolls the transaction back.
+        """
 
 
 class Token:
@@ -74,6 +94,8 @@ class Token:
                 for token in self._behind():
                     items += token.give(delivery)
         for delivery, items in runs:
+            for watcher in watching.watchers:
+                watcher.delivered(items)
             delivery.deliver(items)
 
     def add(self, delivery: Delivery[ItemT], item: ItemT) -> None:
@@ -101,11 +123,27 @@ class Token:
             self.taken.add(delivery)
         return items
 
+    def write(self) -> None:
+        """Let the writers among the deliveries make rows of what they hold."""
+        if any(isinstance(delivery, Writer) for delivery, _ in self.runs):
+            for watcher in watching.watchers:
+                for _, items in self.runs:
+                    watcher.delivered(items)
+            self.runs = [
+                delivery.write(items) if isinstance(delivery, Writer) else (delivery, items)
+                for delivery, items in self.runs
+            ]
+            self.merging = {delivery: items for delivery, items in self.runs if delivery.merges}
+
     def _list_for(self, delivery: Delivery[Any]) -> list[Any] | None:
         if delivery.merges:
             return self.merging.get(delivery)
-        last, items = self.runs[-1] if self.runs else (None, None)
-        return items if last is delivery else None
+        for earlier, items in reversed(self.runs):
+            if earlier is delivery:
+                return items
+            if not (earlier.overtakes and delivery.overtakes):
+                return None
+        return None
 
     def _begin(self, delivery: Delivery[Any], items: list[Any]) -> None:
         self.runs.append((delivery, items))
@@ -126,6 +164,8 @@ def collect(delivery: Delivery[ItemT], item: ItemT, *, using: str) -> None:
         TransactionManagementError: The connection is in manual transaction management
             (autocommit off, no ``atomic``), where Django cannot know when it commits.
     """
+    for watcher in watching.watchers:
+        watcher.scheduled(delivery, item, using)
     connection = connections[using]
     if token := _joinable(connection):
         token.add(delivery, item)
@@ -135,7 +175,7 @@ def collect(delivery: Delivery[ItemT], item: ItemT, *, using: str) -> None:
     # Through the module, and with nothing but using=: test suites replace it with a function of
     # their own that runs the callback at once.
     if connection.in_atomic_block:
-        _merge_before_running(connection)
+        _prepare_before_commit(connection)
         transaction.on_commit(token, using=using)
     elif os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
         transaction.on_commit(token, using=using)
@@ -151,25 +191,44 @@ def _joinable(connection: BaseDatabaseWrapper) -> Token | None:
     savepoints, token, _ = entries[-1]
     if type(token) is not Token or savepoints != set(connection.savepoint_ids):
         return None
-    for block in connection.atomic_blocks:
-        if block._from_testcase:  # type: ignore[attr-defined]
-            return None
-    return token
+    return None if is_in_a_test_case(connection) else token
 
 
-def _merge_before_running(connection: BaseDatabaseWrapper) -> None:
+def is_in_a_test_case(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether a transaction is open that a test case will roll back."""
+    return any(block._from_testcase for block in connection.atomic_blocks)  # type: ignore[attr-defined]
+
+
+def _prepare_before_commit(connection: BaseDatabaseWrapper) -> None:
     """Hook into the connection. Once: it lives as long as its thread."""
     if _HOOKED in vars(connection):
         return
-    run = connection.run_and_clear_commit_hooks
+    commit = connection.commit
 
-    def run_and_clear_commit_hooks() -> None:
-        if not connection.in_atomic_block:  # where Django refuses to run them
+    def prepare_and_commit() -> None:
+        if not connection.in_atomic_block:  # where Django refuses to commit
             connection.run_on_commit = _merged(connection.run_on_commit)
-        run()
+            _write(connection)
+        commit()
 
-    connection.run_and_clear_commit_hooks = run_and_clear_commit_hooks  # type: ignore[method-assign]
+    connection.commit = prepare_and_commit  # type: ignore[method-assign]
     setattr(connection, _HOOKED, True)
+
+
+def _write(connection: BaseDatabaseWrapper) -> None:
+    try:
+        for entry in connection.run_on_commit:
+            token: object = entry[1]
+            if type(token) is Token:
+                token.write()
+    except BaseException:
+        # Django rolls back for errors of the database alone. With any other it would go back to
+        # autocommit with the transaction open, and that commits.
+        try:
+            connection.rollback()
+        except Error:  # as Django: the connection is gone, and the next one is a new one
+            connection.close()
+        raise
 
 
 def _merged(entries: list[Any]) -> list[Any]:

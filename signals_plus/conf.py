@@ -28,6 +28,7 @@ DEFAULT_EXCLUDED_SENDERS = (
     "huey_monitor",
     "hueystats",
     "procrastinate",
+    "signals_plus_outbox",
 )
 
 # Events below this size are not measured against the limit, for reading a setting takes longer than
@@ -99,6 +100,30 @@ class Settings:
         if not isinstance(value, int) or isinstance(value, bool) or value < MIN_PAYLOAD_BYTES:
             wanted = f"a whole number of at least {MIN_PAYLOAD_BYTES}"
             raise self._error("MAX_PAYLOAD_BYTES", value, wanted)
+        return value
+
+    @property
+    def outbox_grace(self) -> float:
+        """``SIGNALS_PLUS_OUTBOX_GRACE``: seconds until the relay sees a message, default 30.
+
+        Time for the commit, the queue and the worker; what takes longer is enqueued again, which
+        does no harm. A message that a worker or a relay has had waits as long at least.
+        """
+        value = self._get("OUTBOX_GRACE", 30)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 600:
+            raise self._error("OUTBOX_GRACE", value, "a number of seconds above 0, at most 600")
+        return float(value)
+
+    @property
+    def outbox_max_attempts(self) -> int:
+        """``SIGNALS_PLUS_OUTBOX_MAX_ATTEMPTS``: attempts until a message is dead, default 12.
+
+        Some three quarters of an hour: the waits between attempts double from two seconds to ten
+        minutes.
+        """
+        value = self._get("OUTBOX_MAX_ATTEMPTS", 12)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1000:
+            raise self._error("OUTBOX_MAX_ATTEMPTS", value, "a whole number from 1 to 1000")
         return value
 
     def _names(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:

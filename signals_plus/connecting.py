@@ -13,7 +13,7 @@ from django.core.exceptions import AppRegistryNotReady
 from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
-from . import _compat, builtin, calling, guards, lineage, live, naming, validation
+from . import _compat, builtin, calling, guards, lineage, live, naming, observing, validation
 from .events import row_alias
 from .exceptions import InvalidReceiverError
 from .options import Options
@@ -67,16 +67,16 @@ class BaseReceiver(ABC):
         """Take one event from the signal, if it is one that this receiver asked for."""
         options = self.options
         if not options.raw and kwargs.get("raw") and isinstance(signal, ModelSignal):
-            return None
+            return observing.skip(self, "raw")
         if options.created is not None and kwargs.get("created") is not options.created:
-            return None
+            return observing.skip(self, "created")
         if options.when is not None and not options.when(signal=signal, sender=sender, **kwargs):
-            return None
+            return observing.skip(self, "when")
         if lineage.current() and not lineage.is_allowed(
             self.guard_key, kwargs.get("instance"), row_alias(kwargs), options.recursion
         ):
             logger.debug("Receiver %s skipped: its own work caused the event again", self.name)
-            return None
+            return observing.skip(self, "recursion")
         return self.dispatch(signal, sender, kwargs)
 
 
@@ -107,6 +107,7 @@ def connect(receiver: BaseReceiver, dispatch_uid: Hashable | None) -> None:
         if receiver.options.priority:
             live.prioritize(signal)
     receiver.connected()
+    observing.connected(receiver)
 
 
 # What was connected to a model that is not loaded yet: no signal knows of it so far.
@@ -151,6 +152,18 @@ def _loaded(label: str) -> Any:
         return apps.get_registered_model(*label.split("."))
     except (LookupError, AppRegistryNotReady):
         return None
+
+
+def waiting() -> tuple[Any, ...]:
+    """Return what will be connected to models that are not loaded yet, for ``restore_waiting``."""
+    return list(_waiting()), _compat.connections_to_come()
+
+
+def restore_waiting(connections: tuple[Any, ...]) -> None:
+    """Connect these later, and no others."""
+    ours, of_django = connections
+    _waiting_for_model[:] = ours
+    _compat.set_connections_to_come(of_django)
 
 
 def _waiting() -> list[tuple[Signal, str, Any, Callable[..., Any]]]:

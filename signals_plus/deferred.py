@@ -13,6 +13,8 @@ from .events import Event, row_alias, row_of
 class DeferredReceiver(BaseReceiver):
     """Call the function for events that were sent earlier, under the chains that caused them."""
 
+    overtakes = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.merges = self.options.batch or self.options.coalesce

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from . import contexts, payloads
@@ -24,12 +24,15 @@ class Message(NamedTuple):
     task: Task
     events: Sequence[payloads.Fragment]
     chain: Chain
+    ordering_key: str | None = None
 
 
 class Outgoing:
     """Takes the messages of all receivers that share a backend, in the order in which to send."""
 
     merges = False
+    # Workers take from one queue as they like, whatever is in another.
+    overtakes = True
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
@@ -45,7 +48,7 @@ class Outgoing:
                 refused.error,
                 extra={"payload": refused.payload},
             )
-            _report(type(backend), refused)
+            report(type(backend), refused)
 
 
 def enqueue_in_transaction(alias: str, message: Message, using: str) -> None:
@@ -69,23 +72,30 @@ def enqueue_in_transaction(alias: str, message: Message, using: str) -> None:
 
 def _log(messages: Sequence[Message]) -> None:
     if logger.isEnabledFor(logging.DEBUG):
-        for task, events, _ in messages:
+        for message in messages:
             logger.debug(
                 "Task %s is enqueued for %d events",
-                task.name,
-                len(events),
-                extra={"task_name": task.name},
+                message.task.name,
+                len(message.events),
+                extra={"task_name": message.task.name},
             )
 
 
 def _composed(messages: Sequence[Message]) -> list[tuple[Task, str]]:
-    # Events that one batch caused share its chain, which is long: it is written once.
-    chains = {id(message.chain): message.chain for message in messages}
-    lineages = {key: payloads.encode_chain(chain) for key, chain in chains.items()}
+    lineages = written_chains(message.chain for message in messages)
     return [
         (task, payloads.compose(task.name, events, lineages[id(chain)]))
-        for task, events, chain in messages
+        for task, events, chain, _ in messages
     ]
+
+
+def written_chains(chains: Iterable[Chain]) -> dict[int, str]:
+    """Return each chain as JSON, by its identity.
+
+    Events that one batch caused share its chain, which is long: it is written once.
+    """
+    different = {id(chain): chain for chain in chains}
+    return {key: payloads.encode_chain(chain) for key, chain in different.items()}
 
 
 def outgoing(alias: str) -> Outgoing:
@@ -96,7 +106,8 @@ def outgoing(alias: str) -> Outgoing:
 _outgoing: dict[str, Outgoing] = {}
 
 
-def _report(backend: type, refused: Refused) -> None:
+def report(backend: type, refused: Refused) -> None:
+    """Send ``enqueue_failed``, whatever its receivers do."""
     if _reporting.get():
         return  # a receiver of the signal has saved a row, for which the queue is down as well
     _reporting.set(True)

@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, models, router
+from django.db import DEFAULT_DB_ALIAS, connections, models, router
 from django.db.models.fields.files import FieldFile
 from django.dispatch import Signal
 from django.utils.functional import LazyObject
 
-from .lineage import Chain, Row
+from .lineage import Chain
+from .links import Row
 
 # Checked by exact type: nearly every value of a row is one of these, and none can change.
 _UNCHANGEABLE = frozenset(
@@ -84,7 +85,7 @@ def row_of(event: Event) -> Row | None:
 def row_alias(kwargs: Mapping[str, Any]) -> str | None:
     """Return the alias of the database that holds the event's row, where the event says so."""
     using = kwargs.get("using")
-    if isinstance(using, str):
+    if isinstance(using, str) and using in connections.settings:
         return using
     instance = kwargs.get("instance")
     return instance._state.db if isinstance(instance, models.Model) else None

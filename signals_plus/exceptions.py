@@ -10,6 +10,15 @@ from collections.abc import Sequence
 from django.core.exceptions import ImproperlyConfigured
 
 
+def described(error: BaseException) -> str:
+    """Return the class and the text of an error, whatever the project's own ``__str__`` does."""
+    try:
+        text = str(error)
+    except Exception as other:  # noqa: BLE001 - the project's own method, which may do anything
+        text = f"(its text cannot be made: {type(other).__name__})"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 class SignalsPlusError(Exception):
     """Base class of all errors raised by ``signals_plus``."""
 

@@ -15,6 +15,7 @@ from django.db import models
 
 from . import builtin, calling, lineage, live, naming
 from .exceptions import InvalidReceiverError
+from .links import Row
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -218,5 +219,5 @@ def _block(
         raise InvalidReceiverError(
             name, f"is guarded for {instance!r}", "Give the model instance to guard it for."
         )
-    row = lineage.Row.of(instance, None)
+    row = Row.of(instance, None)
     return lineage.adding(keys, row, recursion)

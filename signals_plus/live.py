@@ -69,14 +69,34 @@ def ours(receiver: Any) -> Any:
     return getattr(receiver, "__dict__", {}).get("signals_plus")
 
 
+def function_of(receiver: Any) -> Any:
+    """Return the function behind what a signal calls, as it was decorated or connected."""
+    known = ours(receiver)
+    return receiver if known is None else known.function
+
+
 def is_connected(signal: Signal, function: object) -> bool:
     """Tell whether this very function is connected, by whatever means and for whatever sender."""
     function_id = _compat.make_id(function)
     for receiver in _compat.connected(signal):
-        known = ours(receiver)
-        if _compat.make_id(receiver if known is None else known.function) == function_id:
+        if _compat.make_id(function_of(receiver)) == function_id:
             return True
     return False
+
+
+def receivers_of(signal: Signal, sender: Any) -> list[Any]:
+    """Return what a signal would call if nothing were muted, in that order."""
+    synchronous, asynchronous = _in_order(signal, _compat.receivers_of(signal, sender))
+    return [*synchronous, *asynchronous]
+
+
+def muted(signal: Signal, sender: Any) -> list[Any]:
+    """Return what a signal would call if nothing were muted, and does not."""
+    rules = [rule for rule in rules_here.get() + everywhere.rules if rule.matches(signal, sender)]
+    left = found = receivers_of(signal, sender) if rules else []
+    for rule in rules:
+        left = rule.left(signal, sender, left)
+    return [each for each in found if each not in left]
 
 
 def _live(find: FindReceivers, signal: Signal, sender: Any) -> ReceiverLists:
@@ -89,7 +109,8 @@ def _live(find: FindReceivers, signal: Signal, sender: Any) -> ReceiverLists:
         if rule.matches(signal, sender):
             synchronous = rule.left(signal, sender, synchronous)
             asynchronous = rule.left(signal, sender, asynchronous)
-    return _in_order(signal, (synchronous, asynchronous))
+    found = (synchronous, asynchronous)
+    return _in_order(signal, found) if len(synchronous) > 1 else found
 
 
 # Signals that have been given a receiver with a priority.

@@ -45,11 +45,31 @@ def refuse_what_mutes_nothing(
                 f"was given the sender {sender!r}, which never sends a model signal",
                 'Name concrete model classes or "app_label.Model".',
             )
+    _refuse_what_is_no_receiver("receivers", receivers)
+
+
+def refuse_wrong_exceptions(
+    signals: Sequence[Any], receivers: Sequence[Any], except_: Sequence[Any]
+) -> None:
+    """Raise InvalidReceiverError for exceptions from nothing."""
+    if except_ and receivers:
+        raise _refusal(
+            "was given receivers= and except_=", "Name those to mute, or those to leave alone."
+        )
+    if except_ and not signals:
+        raise _refusal(
+            "was given except_= without signals",
+            "Name them: mute_signals(post_save, except_=[send_mail]).",
+        )
+    _refuse_what_is_no_receiver("except_", except_)
+
+
+def _refuse_what_is_no_receiver(name: str, receivers: Sequence[Any]) -> None:
     for receiver in receivers:
         if not callable(receiver):
             raise _refusal(
                 f"was given {receiver!r} as a receiver",
-                "Pass the functions themselves: receivers=[send_mail].",
+                f"Pass the functions themselves: {name}=[send_mail].",
             )
 
 
@@ -61,16 +81,22 @@ class MuteRule:
     """What one block mutes, for as long as it lasts."""
 
     def __init__(
-        self, signals: tuple[Signal, ...], senders: tuple[Any, ...], receivers: tuple[Any, ...]
+        self,
+        signals: tuple[Signal, ...],
+        senders: tuple[Any, ...],
+        receivers: tuple[Any, ...],
+        except_: tuple[Any, ...] = (),
     ) -> None:
         self.ended = False
         self.signals = signals
         self.senders = [_named(sender, signals) for sender in senders]
         self.receiver_ids = {make_id(receiver) for receiver in receivers}
-        self.receivers = receivers  # held, so that no id is given away
+        self.except_ids = {make_id(receiver) for receiver in except_}
+        self.held = (receivers, except_)  # so that no id is given away
         self.before = {signal: _compat.connections(signal) for signal in signals}
         # Of these nobody is called, as long as this one is the newest that is connected.
-        self.newest = {} if receivers else {each: _compat.newest(each) for each in signals}
+        some = receivers or except_
+        self.newest = {} if some else {each: _compat.newest(each) for each in signals}
 
     def silences(self, signal: Signal, sender: Any) -> bool:
         """Tell whether nobody is called at all, without asking who is connected.
@@ -103,8 +129,8 @@ class MuteRule:
         if not self.signals:
             return []
         newer = _compat.connected_since(signal, self.before[signal], sender)
-        later = {make_id(each) for each in newer}
-        return [each for each in receivers if later and not later.isdisjoint(_identities(each))]
+        alive = {make_id(each) for each in newer} | self.except_ids
+        return [each for each in receivers if alive and not alive.isdisjoint(_identities(each))]
 
 
 def _named(sender: Any, signals: tuple[Signal, ...]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from django.dispatch import Signal
 
-from . import coalescing, events, lineage, validation
+from . import coalescing, events, lineage, observing, validation
 from .commit import collect
 from .deferred import DeferredReceiver, by_sender
 from .events import Event
@@ -47,7 +47,8 @@ class OnCommitReceiver(DeferredReceiver):
             return
         try:
             call(what)
-        except Exception:  # whatever it is, the work is committed and other receivers wait
+        except Exception as error:  # whatever it is, the work is committed and others wait
+            observing.failed(self.name, error)
             failed = [what] if isinstance(what, Event) else what
             using = failed[0].using
             logger.exception(

@@ -41,3 +41,7 @@ class Options(NamedTuple):
     batch_size: int = DEFAULT_BATCH_SIZE
     on_missing: str = "skip"
     backend_options: Mapping[str, Any] = MappingProxyType({})
+    durable: bool | str = False
+    atomic: bool = True
+    ordering_key: When | None = None
+    on_dead: str = "block"

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from django.dispatch import Signal
 
-from . import lineage, naming, signatures, validation
-from .connecting import BaseReceiver, connect
-from .events import row_alias
-from .exceptions import InvalidReceiverError
+from .connecting import BaseReceiver
+from .declaring import F, decorator
 from .on_commit import OnCommitReceiver
 from .options import DEFAULT_BATCH_SIZE, Options, When
+from .synchronous import SynchronousReceiver
 
-F = TypeVar("F", bound=Callable[..., Any])
 Signals = Signal | Sequence[Signal]
-
-# What receiver_task will take one day; until then Celery would be told of an unknown option.
-NOT_YET = frozenset({"durable", "ordering_key"})
 
 
 def receiver(
@@ -63,7 +58,7 @@ def receiver(
             instance.product.reserve(instance.quantity)
     """
     options = Options(priority=priority, when=when, raw=raw, created=created, recursion=recursion)
-    return _decorator(SynchronousReceiver, signal, sender, dispatch_uid, options)
+    return decorator(SynchronousReceiver, signal, sender, dispatch_uid, options)
 
 
 def receiver_on_commit(
@@ -123,7 +118,7 @@ def receiver_on_commit(
         priority=priority, when=when, raw=raw, created=created, recursion=recursion,
         using=using, robust=robust, coalesce=coalesce, batch=batch,
     )  # fmt: skip
-    return _decorator(OnCommitReceiver, signal, sender, dispatch_uid, options)
+    return decorator(OnCommitReceiver, signal, sender, dispatch_uid, options)
 
 
 def receiver_task(
@@ -135,6 +130,10 @@ def receiver_task(
     queue_name: str | None = None,
     queue_priority: int | None = None,
     run_after: timedelta | None = None,
+    durable: bool | str = False,
+    atomic: bool = True,
+    ordering_key: When | None = None,
+    on_dead: str = "block",
     coalesce: bool = False,
     batch: bool = False,
     batch_size: int = DEFAULT_BATCH_SIZE,
@@ -153,7 +152,8 @@ def receiver_task(
     The event is written as JSON when the signal is sent, inside the transaction. The instance
     travels by model, database and primary key, and is loaded again in the worker; a deleted one
     travels as it was. When the queue cannot take the task after the commit, the request goes on:
-    the failure is logged and ``signals_plus.signals.enqueue_failed`` is sent.
+    the failure is logged and ``signals_plus.signals.enqueue_failed`` is sent. The task is lost
+    then, unless it is ``durable``.
 
     ``"signals_plus"`` has to be in INSTALLED_APPS, and the receiver in a module that workers
     import: a ``receivers.py`` of an installed app is found by itself.
@@ -165,7 +165,20 @@ def receiver_task(
         using: As for ``receiver_on_commit``.
         queue_name: The queue to put the task on. None: what the queue's own routes say.
         queue_priority: The task's priority in its queue, a whole number on the queue's own scale.
-        run_after: The time that has to pass after the commit.
+        run_after: The time that has to pass after the commit, at most 36,500 days.
+        durable: True, or ``"effect"``: write the task as a message to the outbox, in the same
+            transaction. The worker deletes it in one transaction with what the function writes;
+            until then ``manage.py relay_outbox`` enqueues it again. So the function runs at least
+            once, and takes effect in that database exactly once. ``"publish"``: the message is
+            done when the queue has it, for what takes effect elsewhere. Needs
+            ``"signals_plus.outbox"`` in INSTALLED_APPS. False: the task can be lost.
+        atomic: With ``durable="effect"``; False: run the function outside of a transaction and
+            delete the message afterwards. For work of minutes; it may run more than once.
+        ordering_key: With ``durable="effect"``: called with the signal's arguments when the signal
+            is sent. Messages of one receiver with one key run one after the other, in the order
+            written. None: in no particular order.
+        on_dead: With ``ordering_key``, when a message is given up: ``"block"`` those behind it
+            until a person has dealt with it, or ``"skip"`` it.
         coalesce: As for ``receiver_on_commit``.
         batch: True: send the events of a transaction in as few messages as possible, and call the
             function as ``fn(sender, events, using, **kwargs)``. The rows of a message are loaded
@@ -177,8 +190,8 @@ def receiver_task(
         name: The task's name. None: ``module.function``. Set it to keep messages in flight
             valid when the function is renamed or moved.
         dispatch_uid: As for ``receiver``.
-        priority: As for ``receiver``: the order of enqueueing. The queue's own is
-            ``queue_priority``.
+        priority: As for ``receiver``: the order of enqueueing, among receivers of one backend and
+            with those that run after the commit. The queue's own is ``queue_priority``.
         when: As for ``receiver``; called when the signal is sent, not in the worker.
         raw: As for ``receiver``.
         created: As for ``receiver``.
@@ -198,58 +211,24 @@ def receiver_task(
         def print_label(sender, instance, **kwargs):
             printer.print(instance.address)
     """
-    if early := NOT_YET & backend_options.keys():
-        raise InvalidReceiverError(
-            name or "receiver_task()", f"asks for {', '.join(sorted(early))}",
-            "This release does not have it yet. Leave it out.",
-        )  # fmt: skip
     options = Options(
         name=name, priority=priority, when=when, raw=raw, created=created, recursion=recursion,
         backend=backend, using=using, queue_name=queue_name, queue_priority=queue_priority,
         run_after=run_after,
+        durable=durable, atomic=atomic, ordering_key=ordering_key, on_dead=on_dead,
         coalesce=coalesce, batch=batch, batch_size=batch_size,
         on_missing=on_missing, backend_options=backend_options,
     )  # fmt: skip
+    return decorator(_kind_of_task(durable), signal, sender, dispatch_uid, options, name=name)
+
+
+def _kind_of_task(durable: object) -> type[BaseReceiver]:
     # Not before it is needed: a project without tasks does not wait for the half that has to do
     # with queues, whenever it starts.
-    from .tasks import TaskReceiver  # noqa: PLC0415
+    if durable is False:
+        from .tasks import TaskReceiver  # noqa: PLC0415
 
-    return _decorator(TaskReceiver, signal, sender, dispatch_uid, options, name=name)
+        return TaskReceiver
+    from .outbox.receiving import DurableReceiver  # noqa: PLC0415
 
-
-class SynchronousReceiver(BaseReceiver):
-    """Call the function at once."""
-
-    def dispatch(self, signal: Signal, sender: Any, kwargs: Mapping[str, Any]) -> Any:
-        chain = lineage.extended(
-            lineage.current(), self.guard_key, kwargs.get("instance"), row_alias(kwargs)
-        )
-        with lineage.within(chain):
-            return self.call(signal=signal, sender=sender, **kwargs)
-
-
-def _decorator(
-    kind: type[BaseReceiver],
-    signal: object,
-    sender: object,
-    dispatch_uid: Hashable | None,
-    options: Options,
-    *,
-    name: str | None = None,
-) -> Callable[[F], F]:
-    signals = validation.signals_of(signal)
-
-    def decorate(function: F) -> F:
-        signatures.check_function(function, signals, batch=options.batch)
-        receiver = kind(
-            function,
-            name=name or naming.dotted_name(function),
-            signals=signals,
-            senders=validation.senders_of(naming.dotted_name(function), sender, signals),
-            options=options,
-        )
-        receiver.validate()
-        connect(receiver, dispatch_uid)
-        return function
-
-    return decorate
+    return DurableReceiver

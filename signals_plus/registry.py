@@ -50,6 +50,14 @@ class Registry:
         """Let workers find the receiver."""
         self._receivers[receiver.name] = receiver
 
+    def registered(self) -> dict[str, TaskReceiver]:
+        """Return the receivers by name, for ``restore``."""
+        return dict(self._receivers)
+
+    def restore(self, receivers: dict[str, TaskReceiver]) -> None:
+        """Let workers find these receivers, and no others."""
+        self._receivers = dict(receivers)
+
     def go_live(self) -> None:
         """Tell the queues of all receivers, and from now on of each new one."""
         self.is_live = True

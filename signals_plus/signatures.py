@@ -52,17 +52,27 @@ def check_function(function: object, signals: Sequence[Signal], *, batch: bool =
 
 def check_when(name: str, when: object) -> None:
     """Refuse a ``when=`` that would fail when the signal is sent."""
-    if not callable(when) or calling.is_async(when):
+    _check_asked(name, "when", when, "true or false", "instance.paid")
+
+
+def check_ordering_key(name: str, ordering_key: object) -> None:
+    """Refuse an ``ordering_key=`` that would fail when the signal is sent."""
+    _check_asked(name, "ordering_key", ordering_key, "the key", "instance.customer_id")
+
+
+def _check_asked(name: str, keyword: str, function: object, returned: str, example: str) -> None:
+    if not callable(function) or calling.is_async(function):
         raise InvalidReceiverError(
             name,
-            f"has when={when!r}",
-            "Give a plain function of the signal's arguments that returns true or false.",
+            f"has {keyword}={function!r}",
+            f"Give a plain function of the signal's arguments that returns {returned}.",
         )
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in _parameters(name, when)):
+    parameters = _parameters(name, function)
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         raise InvalidReceiverError(
             name,
-            "has a when= that does not accept **kwargs",
-            "Write it like a receiver: when=lambda instance, **kwargs: instance.paid.",
+            f"has {keyword}= that does not accept **kwargs",
+            f"Write it like a receiver: {keyword}=lambda instance, **kwargs: {example}.",
         )
 
 

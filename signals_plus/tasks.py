@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import models
+from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
-from . import events, guards, lineage, payloads, validation
+from . import contexts, events, guards, lineage, payloads, validation
 from .backends.base import Task
 from .backends.handler import backends
 from .coalescing import Change, merge
@@ -17,8 +18,11 @@ from .conf import settings
 from .deferred import DeferredReceiver, by_sender
 from .enqueuing import Message, enqueue_in_transaction, outgoing
 from .events import Event
-from .exceptions import InvalidReceiverError
+from .exceptions import InvalidReceiverError, PayloadError
 from .registry import registry
+
+# Characters of an ordering key, as wide as a column can be indexed everywhere.
+MAX_KEY = 255
 
 
 class Pending(NamedTuple):
@@ -26,6 +30,7 @@ class Pending(NamedTuple):
 
     event: payloads.Fragment
     chain: lineage.Chain
+    using: str
     change: Change | None
 
 
@@ -46,6 +51,9 @@ class TaskReceiver(DeferredReceiver):
             queue_priority=self.options.queue_priority,
             run_after=self.options.run_after,
             options=self.options.backend_options,
+            merges=self.merges,
+            every_row=None in self.senders
+            and any(isinstance(signal, ModelSignal) for signal in self.signals),
         )
 
     def validate(self) -> None:
@@ -64,11 +72,13 @@ class TaskReceiver(DeferredReceiver):
         """Make the receiver known to its queue, if that can do what it asks for."""
         backend = backends[self.options.backend]
         backend.refuse_unsupported(self.task)
-        if self.merges and backend.transaction_alias is not None:
+        alias = backend.transaction_alias
+        if alias is not None and self.options.using not in (None, alias):
             raise InvalidReceiverError(
                 self.name,
-                "merges events, and its backend enqueues within the transaction",
-                "Leave out batch= and coalesce=, or name a backend that waits for the commit.",
+                f"has using={self.options.using!r}, and its backend enqueues within transactions "
+                f"on {alias!r}",
+                "Leave it out, or name a backend that waits for the commit.",
             )
         backend.register(self.task)
 
@@ -88,30 +98,45 @@ class TaskReceiver(DeferredReceiver):
         )
         chain = lineage.current()
         using = events.wait_alias(self.options.using, sender, kwargs)
-        if backend.transaction_alias is not None:
-            message = Message(self.task, (event,), chain)
-            enqueue_in_transaction(self.options.backend, message, using)
-        elif self.merges:
+        if self.merges:
             change = Change.of(signal, kwargs) if self.options.coalesce else None
-            collect(self, Pending(event, chain, change), using=using)
+            self.gather(Pending(event, chain, using, change))
         else:
-            collect(self.outgoing, Message(self.task, (event,), chain), using=using)
+            key = self._ordering_key({"signal": signal, "sender": sender, **kwargs})
+            self.hold(Message(self.task, (event,), chain, key), using)
 
-    def deliver(self, items: Sequence[Pending]) -> None:
+    def gather(self, event: Pending) -> None:
+        """Let an event wait for the others of its transaction."""
+        collect(self, event, using=event.using)
+
+    def hold(self, message: Message, using: str) -> None:
+        """Let the queue have the message of one event, when its transaction lets it."""
+        if backends[self.options.backend].transaction_alias is not None:
+            enqueue_in_transaction(self.options.backend, message, using)
+        else:
+            collect(self.outgoing, message, using=using)
+
+    def deliver(self, items: list[Pending]) -> None:
         """Enqueue what one commit has left of the receiver's events, in few messages."""
+        self.outgoing.deliver(self.messages(items))
+
+    def messages(self, items: Sequence[Pending]) -> list[Message]:
+        """Return few messages for what one commit has left of the receiver's events."""
         if self.options.coalesce:
             items = _coalesced(items)
         size = self.options.batch_size if self.options.batch else 1
         chunks = [items[start : start + size] for start in range(0, len(items), size)]
-        self.outgoing.deliver([part for chunk in chunks for part in self._messages(chunk)])
+        return [part for chunk in chunks for part in self._messages(chunk)]
 
     def run(self, payload: str) -> None:
         """Call the function in a worker, with its rows loaded and its lineage restored.
 
         Runs the receiver registered under the name now: the queue may hold an older one of a
-        module that was imported again.
+        module that was imported again. A queue may be told to run tasks in the request; what is
+        muted there is not muted in the task.
         """
-        registry[self.name].work_off(payload)
+        with contexts.new_work():
+            registry[self.name].work_off(payload)
 
     def work_off(self, payload: str) -> None:
         """Call the function for what the payload holds."""
@@ -136,6 +161,21 @@ class TaskReceiver(DeferredReceiver):
         else:
             for event in loaded:
                 self.call_for(event)
+
+    def _ordering_key(self, arguments: Mapping[str, Any]) -> str | None:
+        if self.options.ordering_key is None:
+            return None
+        key = self.options.ordering_key(**arguments)
+        text = str(key)
+        if key is None or not 0 < len(text) <= MAX_KEY or validation.UNSTORABLE.search(text):
+            raise PayloadError(
+                self.name,
+                "ordering_key",
+                f"is {key!r}",
+                f"Return what can be written as a text of 1 to {MAX_KEY} characters, without a NUL "
+                "or a lone surrogate.",
+            )
+        return text
 
     def _messages(self, items: Sequence[Pending]) -> Iterator[Message]:
         """Yield one message for all, or more where its events would be too large."""

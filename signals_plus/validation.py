@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,9 @@ from . import builtin, naming, signatures
 from .exceptions import InvalidReceiverError
 from .lineage import RECURSION_MODES
 from .options import DEFAULT_BATCH_SIZE, Options
+
+# A hundred years: any moment that is later by this has a year of four digits, as queues need.
+MAX_RUN_AFTER = timedelta(days=36_500)
 
 
 def signals_of(signal: object) -> tuple[Signal, ...]:
@@ -77,8 +81,9 @@ def check_options(name: str, options: Options, signals: Sequence[Signal]) -> Non
 
 
 def check_choice(name: str, keyword: str, value: object, choices: Sequence[object]) -> None:
-    """Refuse a keyword's value that is none of those it may have."""
-    if value not in choices:
+    """Refuse a keyword's value that is none of those it may have. 1 is not True."""
+    is_bool = isinstance(value, bool)
+    if value not in [choice for choice in choices if isinstance(choice, bool) is is_bool]:
         wanted = ", ".join(repr(choice) for choice in choices)
         raise InvalidReceiverError(name, f"has {keyword}={value!r}", f"Use one of {wanted}.")
 
@@ -116,15 +121,24 @@ def check_using(name: str, using: object) -> None:
         )
 
 
+# What no database and few queues take: a NUL, and halves of a character.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != "" and not UNSTORABLE.search(value)
+
+
 def check_task(name: str, function: Callable[..., Any], options: Options) -> None:
     """Refuse a task that no worker could find."""
-    if options.name is not None and not (isinstance(options.name, str) and options.name):
+    if options.name is not None and not _is_name(options.name):
         raise InvalidReceiverError(
             naming.dotted_name(function), f"has name={options.name!r}", "Give it a text as name."
         )
-    if options.queue_name is not None and not isinstance(options.queue_name, str):
+    queue_name = options.queue_name
+    if queue_name is not None and not _is_name(queue_name):
         raise InvalidReceiverError(
-            name, f"has queue_name={options.queue_name!r}", "Give the name of a queue."
+            name, f"has queue_name={queue_name!r}", "Give the name of a queue, or leave it out."
         )
     priority = options.queue_priority
     if priority is not None and (not isinstance(priority, int) or isinstance(priority, bool)):
@@ -138,12 +152,30 @@ def check_task(name: str, function: Callable[..., Any], options: Options) -> Non
             "Define it as a function of a module, or pass name=.",
         )
     check_choice(name, "on_missing", options.on_missing, ("skip", "raise", "none"))
-    if options.run_after is not None and not isinstance(options.run_after, timedelta):
+    if options.durable is False:
+        _refuse_options_of_the_outbox(name, options)
+    _check_run_after(name, options.run_after)
+    _check_batch_size(name, options)
+
+
+def _check_run_after(name: str, run_after: object) -> None:
+    if run_after is None:
+        return
+    if not isinstance(run_after, timedelta):
         raise InvalidReceiverError(
             name,
-            f"has run_after={options.run_after!r}",
+            f"has run_after={run_after!r}",
             "Give a timedelta: the time that has to pass after the commit.",
         )
+    if not timedelta(0) <= run_after <= MAX_RUN_AFTER:
+        raise InvalidReceiverError(
+            name,
+            f"has run_after={run_after!r}",
+            f"Give a time from 0 to {MAX_RUN_AFTER.days} days.",
+        )
+
+
+def _check_batch_size(name: str, options: Options) -> None:
     size = options.batch_size
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise InvalidReceiverError(
@@ -153,6 +185,18 @@ def check_task(name: str, function: Callable[..., Any], options: Options) -> Non
         raise InvalidReceiverError(
             name, f"has batch_size={size!r} without batch=True", "Add it, or leave the size out."
         )
+
+
+def _refuse_options_of_the_outbox(name: str, options: Options) -> None:
+    for keyword, value, default in (
+        ("atomic", options.atomic, True),
+        ("ordering_key", options.ordering_key, None),
+        ("on_dead", options.on_dead, "block"),
+    ):
+        if value != default:
+            raise InvalidReceiverError(
+                name, f"has {keyword}={value!r} without durable=True", "Add it, or leave this out."
+            )
 
 
 def _check_model_sender(name: str, sender: object) -> None:

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.db.models import signals
-from django.dispatch import Signal
-from django.test import TestCase
 
-from signals_plus import connecting, lineage, live
+from signals_plus import lineage, live, observing
 from signals_plus.backends.handler import backends
-from signals_plus.registry import registry
+from signals_plus.signals import enqueue_failed
+from signals_plus.testing import capture_signals as CaptureSignals  # noqa: N812 - a class
+from signals_plus.testing import capture_tasks as CaptureTasks  # noqa: N812 - a class
+from signals_plus.testing import isolated_receivers
 from tests.queues import RecordingBackend
 
 REAL, IN_A_TEST_CASE = "real transactions", "inside a TestCase"
-MODEL_SIGNALS = [signal for signal in vars(signals).values() if isinstance(signal, Signal)]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays_connected() -> Iterator[None]:
-    before = [(signal, list(signal.receivers)) for signal in MODEL_SIGNALS]
-    registered = dict(registry._receivers)
-    waiting = list(connecting._waiting_for_model)
-    pending = {key: list(operations) for key, operations in apps._pending_operations.items()}
-    yield
-    for signal, receivers in before:
-        with signal.lock:
-            signal.receivers = receivers
-            signal.sender_receivers_cache.clear()
-    registry._receivers = registered
-    connecting._waiting_for_model[:] = waiting
-    apps._pending_operations.clear()
-    apps._pending_operations.update(pending)
-    assert live.rules_here.get() == ()
+def _nothing_is_left() -> Iterator[None]:
+    with isolated_receivers():
+        yield
+    assert [rule for rule in live.rules_here.get() if not rule.ended] == []
     assert live.everywhere.rules == ()
     assert lineage.current() == ()
+    assert observing.watching.watchers == ()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,24 +44,20 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def committing(database: str) -> Callable[[], AbstractContextManager[None]]:
-    """Return a block at whose end all that waited for a commit has run, in both kinds of test."""
+def failures(capture_signals: Callable[..., CaptureSignals]) -> CaptureSignals:
+    """Capture what is sent of tasks that were not enqueued, in any thread."""
+    return capture_signals(enqueue_failed, all_threads=True)
 
-    @contextmanager
-    def block() -> Iterator[None]:
-        with ExitStack() as stack:
-            if database == IN_A_TEST_CASE:
-                for alias in ("default", "other"):
-                    capture = TestCase.captureOnCommitCallbacks(using=alias, execute=True)
-                    stack.enter_context(capture)
-            yield
 
-    return block
+@pytest.fixture
+def tasks(capture_tasks: CaptureTasks) -> CaptureTasks:
+    """Capture what the test enqueues: the plugin's fixture under a shorter name."""
+    return capture_tasks
 
 
 @pytest.fixture
 def queue(settings: Any) -> RecordingBackend:
-    """Let all tasks go to a queue that keeps them."""
+    """Let all tasks go to a queue that keeps how it was called."""
     settings.SIGNALS_PLUS_BACKENDS = {"default": {"BACKEND": "tests.queues.RecordingBackend"}}
     backend = backends["default"]
     assert isinstance(backend, RecordingBackend)

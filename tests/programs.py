@@ -20,7 +20,8 @@ from django.test import TestCase
 from hypothesis import strategies as st
 
 from signals_plus import Event, receiver_on_commit
-from tests.testapp.models import Tag
+from signals_plus.testing import isolated_receivers
+from tests.testapp.models import Item, Tag
 
 ALIASES = ("default", "other")
 RECEIVERS = ("first", "second")
@@ -122,6 +123,43 @@ class Send:
 
 
 @dataclass(frozen=True)
+class Orphan:
+    """Insert a row whose parent is missing, which most databases find at the commit."""
+
+    alias: str
+
+    def run(self, run: Run) -> None:
+        if connections[self.alias].in_atomic_block:
+            Item(name=run.next_name(), parent_id=10_000_000).save(using=self.alias)
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Insert a row that is there already: a statement that fails in the midst of a transaction."""
+
+    alias: str
+
+    def run(self, run: Run) -> None:
+        if connections[self.alias].in_atomic_block and (tag := run.newest.get(self.alias)):
+            Tag(pk=tag.pk, name=run.next_name()).save(using=self.alias, force_insert=True)
+
+
+@dataclass(frozen=True)
+class Durable:
+    """A block that has to be the outermost one."""
+
+    alias: str
+    body: list[Any]
+
+    def run(self, run: Run) -> None:
+        try:
+            with transaction.atomic(using=self.alias, durable=True):
+                run_all(self.body, run)
+        except RuntimeError:
+            run.has_failed = True
+
+
+@dataclass(frozen=True)
 class Atomic:
     """A transaction or a savepoint, or neither (``savepoint=False``)."""
 
@@ -212,7 +250,6 @@ def run_all(body: list[Any], run: Run) -> None:
 def observed() -> Iterator[Run]:
     """Connect the receivers and the oracle for one run."""
     run = Run()
-    connected: list[Any] = []
 
     def connect(who: str) -> None:
         def ours(**kwargs: Any) -> None:
@@ -227,7 +264,6 @@ def observed() -> Iterator[Run]:
         for signal, sender in ((post_save, Tag), (sent, None)):
             receiver_on_commit(signal, sender=sender)(ours)
             signal.connect(by_hand, sender=sender, weak=False)
-        connected.extend([ours, by_hand])
 
     def batch(events: list[Event], **kwargs: Any) -> None:
         run.batches.append([name_of(event.kwargs) for event in events])
@@ -235,19 +271,12 @@ def observed() -> Iterator[Run]:
     def coalesced(**kwargs: Any) -> None:
         run.coalesced.append(name_of(kwargs))
 
-    for who in RECEIVERS:
-        connect(who)
-    receiver_on_commit([post_save, sent], batch=True)(batch)
-    receiver_on_commit([post_save, sent], coalesce=True)(coalesced)
-    try:
+    with isolated_receivers():
+        for who in RECEIVERS:
+            connect(who)
+        receiver_on_commit([post_save, sent], batch=True)(batch)
+        receiver_on_commit([post_save, sent], coalesce=True)(coalesced)
         yield run
-    finally:
-        post_save.disconnect(batch)
-        post_save.disconnect(coalesced)
-        for function in connected:
-            post_save.disconnect(function, sender=Tag)
-        for function in (batch, coalesced, *connected):
-            sent.disconnect(function)
 
 
 def transaction_of(using: str) -> object:
@@ -261,21 +290,33 @@ def name_of(kwargs: Mapping[str, Any]) -> str:
 
 
 def programs(
-    *, closes: bool, captures: bool, raises: bool, saves_again: bool = True
+    *,
+    closes: bool,
+    captures: bool,
+    raises: bool,
+    saves_again: bool = True,
+    violates: bool = False,
 ) -> st.SearchStrategy[list[Any]]:
     """Return programs of all operations or without some kinds: on one database, or on both."""
     return st.one_of(
-        _programs(st.just("default"), False, captures, False, saves_again),
-        _programs(st.sampled_from(ALIASES), closes, captures, raises, saves_again),
+        _programs(st.just("default"), False, captures, False, saves_again, violates),
+        _programs(st.sampled_from(ALIASES), closes, captures, raises, saves_again, violates),
     )
 
 
 def _programs(
-    alias: st.SearchStrategy[str], closes: bool, captures: bool, raises: bool, saves_again: bool
+    alias: st.SearchStrategy[str],
+    closes: bool,
+    captures: bool,
+    raises: bool,
+    saves_again: bool,
+    violates: bool,
 ) -> st.SearchStrategy[list[Any]]:
-    leaves = [st.builds(Save, alias), st.builds(Send, alias)]
+    leaves: list[st.SearchStrategy[Any]] = [st.builds(Save, alias), st.builds(Send, alias)]
     if saves_again:
         leaves.append(st.builds(SaveAgain, alias))
+    if violates:
+        leaves += [st.builds(Orphan, alias), st.builds(Duplicate, alias)]
     if closes:
         leaves.append(st.builds(Close, alias))
 
@@ -287,6 +328,8 @@ def _programs(
             st.builds(ManualSavepoint, alias, st.booleans(), body),
             st.builds(Callback, alias, st.booleans(), may_raise, body),
         ]
+        if violates:
+            kinds.append(st.builds(Durable, alias, body))
         if captures:
             kinds.append(st.builds(Capture, alias, st.booleans(), body))
         return st.one_of(*kinds)

@@ -1,8 +1,7 @@
-"""A queue for tests that keeps what it was given."""
+"""Queues for tests of what a queue is told, and of what becomes of what it refuses."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,23 +14,19 @@ from signals_plus.exceptions import BackendError, InvalidReceiverError
 
 
 class RecordingBackend(DummyBackend):
-    """A queue that keeps what it was given, or refuses it, and can be worked off."""
+    """A queue that keeps how it was called, and may refuse a task or a receiver.
+
+    Where a test asks what was enqueued, and does it run, it asks ``capture_tasks``.
+    """
 
     def __init__(self, alias: str, options: Any) -> None:
         super().__init__(alias, options)
-        self.registered: list[str] = []
         self.calls: list[list[tuple[Task, str]]] = []
         self.refuses = False
-
-    @property
-    def payloads(self) -> list[Any]:
-        """What was sent, read as JSON."""
-        return [json.loads(payload) for _, payload in self.enqueued]
 
     def register(self, task: Task) -> None:
         if "refused" in task.options:
             raise InvalidReceiverError(task.name, "is refused", "Leave it out.")
-        self.registered.append(task.name)
 
     def enqueue(self, task: Task, payload: str) -> None:
         if self.refuses:
@@ -41,12 +36,6 @@ class RecordingBackend(DummyBackend):
     def enqueue_many(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         self.calls.append([*messages])
         return super().enqueue_many(messages)
-
-    def work(self) -> None:
-        """Run all that was sent, as a worker, and what that sends."""
-        while self.enqueued:
-            task, payload = self.enqueued.pop(0)
-            task.run(payload)
 
 
 class QueueRouter:

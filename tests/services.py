@@ -60,6 +60,15 @@ def seconds(work: Callable[[], Any]) -> float:
     return took
 
 
+def in_threads(work: Callable[..., Any], *names: str) -> None:
+    """Call something in threads side by side, each with a name of its own, until all have ended."""
+    threads = [threading.Thread(target=work, args=[name]) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def through(url: str, port: int) -> str:
     """Return the URL with the port of something that stands in for the broker."""
     parts = urlsplit(url)
@@ -68,7 +77,10 @@ def through(url: str, port: int) -> str:
 
 
 def payloads_in(url: str, queue: str) -> list[str]:
-    """Take all payloads out of a queue, and the queue out of the broker."""
+    """Take all payloads out of a queue, and the queue out of the broker.
+
+    Payloads are the arguments of tasks; one without an argument has none.
+    """
     found: list[str] = []
     with Connection(url) as connection, connection.channel() as channel:
         while True:
@@ -79,7 +91,7 @@ def payloads_in(url: str, queue: str) -> list[str]:
                 return found
             if message is None:
                 break
-            found.append(channel.message_to_python(message).decode()[0][0])
+            found += channel.message_to_python(message).decode()[0][:1]
             channel.basic_ack(message.delivery_tag)
         channel.queue_delete(queue)
         if hasattr(channel, "client"):  # Redis keeps what the queue was bound to

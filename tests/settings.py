@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,33 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.admin",
     "django_tasks_db",
     "signals_plus",
+    "signals_plus.outbox",
     "tests.testapp",
 ]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "tests.urls"
+STATIC_URL = "static/"
 MIGRATION_MODULES = {"django_tasks_database": None}  # its table at once, not in twenty steps
 # Read when Django-Q2 is imported; a test that wants another changes what was read.
 Q_CLUSTER = {"name": "signals-plus-tests", "orm": "default", "timeout": 30, "retry": 60}
@@ -39,8 +63,13 @@ def _databases(server: str) -> dict[str, dict[str, Any]]:
             for alias in ("default", "other")
         }
     if server == "postgresql":
-        connection = {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1"}
-        connection |= {"USER": os.environ.get("PGUSER", "postgres")}
+        connection: dict[str, Any] = {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": "127.0.0.1",
+            "USER": os.environ.get("PGUSER", "postgres"),
+            # As above. What a commit has to survive here is a process that dies, not the server.
+            "OPTIONS": {"options": "-c synchronous_commit=off"},
+        }
     elif server == "mysql":
         import pymysql
 
@@ -49,8 +78,10 @@ def _databases(server: str) -> dict[str, dict[str, Any]]:
         connection = {"ENGINE": "django.db.backends.mysql", "HOST": "127.0.0.1", "USER": "root"}
     else:
         raise ValueError(f"SIGNALS_PLUS_TEST_DATABASE={server!r}: sqlite, postgresql or mysql")
+    # By checkout: two of them, tested at a time, would drop each other's databases.
+    checkout = f"{zlib.crc32(os.fsencode(Path(__file__).parent)):08x}"
     return {
-        alias: {**connection, "NAME": "test", "TEST": {"NAME": f"signals_plus_{alias}"}}
+        alias: {**connection, "NAME": "test", "TEST": {"NAME": f"signals_plus_{checkout}_{alias}"}}
         for alias in ("default", "other")
     }
 

@@ -23,9 +23,10 @@ settings.configure(
 )
 django.setup()
 from django.core.signals import request_finished
+from signals_plus.testing import receivers_of
 print(sorted(
     receiver.__qualname__
-    for receiver in request_finished._live_receivers(None)[0]
+    for receiver in receivers_of(request_finished)
     if receiver.__module__.startswith("shop")
 ))
 from django.core.management import call_command

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,10 +19,9 @@ from signals_plus import Event, mute_signals, receiver, receiver_on_commit, rece
 from signals_plus.exceptions import InvalidReceiverError, PayloadError, RecursionLimitError
 from signals_plus.payloads import chains
 from signals_plus.registry import registry
+from signals_plus.testing import capture_tasks, run_on_commit
 from tests.queues import RecordingBackend
 from tests.testapp.models import CompositeItem, Item, SpecialItem, Tag, UuidItem
-
-Committing = Callable[[], AbstractContextManager[None]]
 
 batches: list[tuple[Any, list[Event]]] = []
 
@@ -59,9 +59,9 @@ class TestBatchOnCommit:
     def _connect(self, database: str) -> None:
         receiver_on_commit(post_save, sender=[Item, Tag], batch=True)(handle)
 
-    def test_is_one_call_for_all_events_of_a_transaction(self, committing: Committing) -> None:
+    def test_is_one_call_for_all_events_of_a_transaction(self, database: str) -> None:
         """In the order in which they were sent, each as it was then."""
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             items = save("a", "b", "c")
             items[0].name = "changed later"
 
@@ -75,9 +75,9 @@ class TestBatchOnCommit:
 
             assert names() == [["a"], ["b"]]
 
-    def test_is_a_call_for_each_sender(self, committing: Committing) -> None:
+    def test_is_a_call_for_each_sender(self, database: str) -> None:
         """The function has one argument for the sender."""
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             save("a")
             Tag.objects.create(name="tag")
             save("b")
@@ -85,26 +85,26 @@ class TestBatchOnCommit:
         assert [sender for sender, _ in batches] == [Item, Tag]
         assert names() == [["a", "b"], ["tag"]]
 
-    def test_is_a_call_for_each_database(self, committing: Committing) -> None:
+    def test_is_a_call_for_each_database(self, database: str) -> None:
         """They commit apart, and one of them may roll back."""
-        with committing(), transaction.atomic(), transaction.atomic(using="other"):
+        with run_on_commit(), transaction.atomic(), transaction.atomic(using="other"):
             save("a")
             save("b", using="other")
             save("c")
 
         assert sorted(names()) == [["a", "c"], ["b"]]
 
-    def test_is_a_call_for_each_of_several_transactions(self, committing: Committing) -> None:
+    def test_is_a_call_for_each_of_several_transactions(self, database: str) -> None:
         """What the first of them delivered is not delivered again."""
         for name in "ab":
-            with committing(), transaction.atomic():
+            with run_on_commit(), transaction.atomic():
                 save(name)
 
         assert names() == [["a"], ["b"]]
 
-    def test_leaves_out_what_a_savepoint_took_back(self, committing: Committing) -> None:
+    def test_leaves_out_what_a_savepoint_took_back(self, database: str) -> None:
         """And goes on right after it."""
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             save("a")
             with rolled_back():
                 save("b")
@@ -112,9 +112,9 @@ class TestBatchOnCommit:
 
         assert names() == [["a", "c"]]
 
-    def test_leaves_out_a_transaction_that_rolled_back(self, committing: Committing) -> None:
+    def test_leaves_out_a_transaction_that_rolled_back(self, database: str) -> None:
         """On the same connection, right before one that commits."""
-        with committing():
+        with run_on_commit():
             with rolled_back():
                 save("a")
             with transaction.atomic():
@@ -122,18 +122,18 @@ class TestBatchOnCommit:
 
         assert names() == [["b"]]
 
-    def test_spans_the_savepoints_of_a_loop(self, committing: Committing) -> None:
+    def test_spans_the_savepoints_of_a_loop(self, database: str) -> None:
         """update_or_create opens one each time."""
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             for name in "abc":
                 Item.objects.update_or_create(name=name)
 
         assert names() == [["a", "b", "c"]]
 
-    def test_spans_other_callbacks(self, committing: Committing) -> None:
+    def test_spans_other_callbacks(self, database: str) -> None:
         """It is delivered where its first event stands."""
         order: list[str] = []
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             save("a")
             transaction.on_commit(lambda: order.append(f"after {len(batches)} batch"))
             save("b")
@@ -141,7 +141,7 @@ class TestBatchOnCommit:
         assert names() == [["a", "b"]]
         assert order == ["after 1 batch"]
 
-    def test_spans_the_events_of_other_receivers(self, committing: Committing) -> None:
+    def test_spans_the_events_of_other_receivers(self, database: str) -> None:
         """Two that batch, and one that does not, over the same rows."""
         single: list[str] = []
         other: list[int] = []
@@ -152,13 +152,13 @@ class TestBatchOnCommit:
             lambda events, **_: other.append(len(events))
         )
 
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             save("a", "b", "c")
 
         assert (names(), single, other) == ([["a", "b", "c"]], ["a", "b", "c"], [3])
 
     def test_failure_is_logged_and_hurts_nobody(
-        self, committing: Committing, caplog: pytest.LogCaptureFixture
+        self, database: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The next receivers run; the text says how many events it was about."""
 
@@ -166,7 +166,7 @@ class TestBatchOnCommit:
         def fails(events: list[Event], **kwargs: Any) -> None:
             raise ZeroDivisionError
 
-        with committing(), transaction.atomic():
+        with run_on_commit(robust=True), transaction.atomic():
             (first, _) = save("a", "b")
 
         assert names() == [["a", "b"]]
@@ -175,14 +175,14 @@ class TestBatchOnCommit:
             f"pk={first.pk} (default)"
         ) in caplog.text
 
-    def test_runs_an_async_function(self, committing: Committing) -> None:
+    def test_runs_an_async_function(self, database: str) -> None:
         """As everywhere."""
 
         @receiver_on_commit(post_save, sender=Item, batch=True)
         async def later(sender: Any, events: list[Event], **kwargs: Any) -> None:
             handle("async", events)
 
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             save("a", "b")
 
         assert ("async", 2) in [(sender, len(events)) for sender, events in batches]
@@ -191,14 +191,14 @@ class TestBatchOnCommit:
 class TestWhatJoinsABatch:
     """Conditions are asked when the event is sent, one by one."""
 
-    def test_is_asked_for_each_event(self, committing: Committing) -> None:
+    def test_is_asked_for_each_event(self, database: str) -> None:
         """when=, created= and a mute."""
         receiver_on_commit(
             post_save, sender=Item, batch=True, created=True,
             when=lambda instance, **_: instance.name != "b",
         )(handle)  # fmt: skip
 
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             first, *_ = save("a", "b", "c")
             first.save()
             with mute_signals(post_save):
@@ -206,7 +206,7 @@ class TestWhatJoinsABatch:
 
         assert names() == [["a", "c"]]
 
-    def test_is_not_what_the_batch_itself_does_to_its_rows(self, committing: Committing) -> None:
+    def test_is_not_what_the_batch_itself_does_to_its_rows(self, database: str) -> None:
         """Each of its rows is guarded; a row that is not in it is another matter."""
 
         @receiver_on_commit(post_save, sender=Item, batch=True)
@@ -217,12 +217,12 @@ class TestWhatJoinsABatch:
             if len(events) > 1:
                 save("new")
 
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             save("a", "b")
 
         assert names() == [["a", "b"], ["new"]]
 
-    def test_is_not_what_came_around_through_another_receiver(self, committing: Committing) -> None:
+    def test_is_not_what_came_around_through_another_receiver(self, database: str) -> None:
         """A batch saves tags, whose receiver saves the rows of the batch."""
 
         @receiver_on_commit(post_save, sender=Item, batch=True)
@@ -237,12 +237,12 @@ class TestWhatJoinsABatch:
             for event in events:
                 Item.objects.get(pk=event.instance.name).save()
 
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             save("a", "b")
 
         assert names() == [["a", "b"]]
 
-    def test_raises_where_the_receiver_says_so(self, committing: Committing) -> None:
+    def test_raises_where_the_receiver_says_so(self, database: str) -> None:
         """At the save that is one too many."""
         raised: list[Exception] = []
 
@@ -253,7 +253,7 @@ class TestWhatJoinsABatch:
             except RecursionLimitError as error:
                 raised.append(error)
 
-        with committing(), transaction.atomic():
+        with run_on_commit(), transaction.atomic():
             save("a", "b")
 
         assert "was caused again by its own work on testapp.Item" in str(raised[0])
@@ -298,23 +298,22 @@ class TestRefusal:
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 class TestBatchTask:
-    def test_is_one_message_for_each_batch_size_events(self, queue: RecordingBackend) -> None:
+    def test_is_one_message_for_each_batch_size_events(self, tasks: capture_tasks) -> None:
         """In the order in which they were sent; the last message has what is left."""
         receiver_task(post_save, sender=Item, batch=True, batch_size=2)(handle)
 
         with transaction.atomic():
             save("a", "b", "c", "d", "e")
-        messages = len(queue.enqueued)
-        queue.work()
+        tasks.assert_enqueued(handle, times=3)
+        tasks.run()
 
-        assert messages == 3
         assert names() == [["a", "b"], ["c", "d"], ["e"]]
         event = batches[0][1][0]
         assert (event.signal, event.sender, event.created, event.using) == (
             post_save, Item, True, "default",
         )  # fmt: skip
 
-    def test_is_sent_after_the_commit_and_not_on_rollback(self, queue: RecordingBackend) -> None:
+    def test_is_sent_after_the_commit_and_not_on_rollback(self, tasks: capture_tasks) -> None:
         """As every task."""
         receiver_task(post_save, sender=Item, batch=True)(handle)
 
@@ -322,14 +321,14 @@ class TestBatchTask:
             save("a")
         with transaction.atomic():
             save("b")
-            assert queue.enqueued == []
-        queue.work()
+            tasks.assert_nothing_enqueued()
+        tasks.run()
 
         assert names() == [["b"]]
 
     @pytest.mark.parametrize("value", [object(), "a" * 1_000_000], ids=["object", "megabyte"])
     def test_of_an_argument_that_cannot_travel_rolls_back(
-        self, value: Any, queue: RecordingBackend
+        self, value: Any, tasks: capture_tasks
     ) -> None:
         """It is found when the signal is sent, though the message is written after the commit."""
         sent = Signal()
@@ -343,7 +342,8 @@ class TestBatchTask:
         with pytest.raises(PayloadError, match=r"handle': (value is <object|the event takes 1000)"):
             pay()
 
-        assert (Item.objects.count(), queue.enqueued) == (0, [])
+        assert Item.objects.count() == 0
+        tasks.assert_nothing_enqueued()
 
     def test_keeps_no_instance_until_the_commit(self, queue: RecordingBackend) -> None:
         """A hundred thousand rows of a transaction are not all in memory."""
@@ -353,12 +353,13 @@ class TestBatchTask:
             instance = weakref.ref(save("a")[0])
             gc.collect()
             assert instance() is None
-        queue.work()
+        ((task, payload),) = queue.enqueued
+        task.run(payload)
 
         assert names() == [["a"]]
 
     def test_loads_the_rows_of_a_message_with_one_query_for_each_model_and_database(
-        self, queue: RecordingBackend
+        self, tasks: capture_tasks
     ) -> None:
         """However many rows it has."""
         receiver_task(post_save, sender=[Item, Tag], using="default", batch=True)(handle)
@@ -369,7 +370,7 @@ class TestBatchTask:
 
         with CaptureQueriesContext(connections["default"]) as default:  # noqa: SIM117
             with CaptureQueriesContext(connections["other"]) as other:
-                queue.work()
+                tasks.run()
 
         assert (len(default), len(other)) == (2, 1)
         assert names() == [[*"abcde"], ["tag"]]
@@ -384,20 +385,20 @@ class TestBatchTask:
         ],
     )
     def test_loads_rows_whatever_their_keys(
-        self, queue: RecordingBackend, model: Any, fields: Callable[[int], dict[str, Any]]
+        self, tasks: capture_tasks, model: Any, fields: Callable[[int], dict[str, Any]]
     ) -> None:
         """UUIDs, composite keys, children."""
         receiver_task(post_save, sender=model, batch=True)(handle)
         with transaction.atomic():
             rows = [model.objects.create(**fields(n)) for n in range(3)]
 
-        queue.work()
+        tasks.run()
 
         assert [event.instance for event in batches[0][1]] == rows
 
     @pytest.mark.parametrize("model", [Item, CompositeItem])
     def test_loads_thousands_of_rows(
-        self, queue: RecordingBackend, model: type[Item], settings: Any
+        self, tasks: capture_tasks, model: type[Item], settings: Any
     ) -> None:
         """More than a statement of SQLite takes parameters or alternatives."""
         settings.SIGNALS_PLUS_MAX_PAYLOAD_BYTES = 2**20
@@ -407,26 +408,25 @@ class TestBatchTask:
                 row = Item(name="a") if model is Item else CompositeItem(shop="a", number=n)
                 row.save(force_insert=True)
 
-        queue.work()
+        tasks.run()
 
         assert [len(events) for _, events in batches] == [2500]
 
-    def test_is_a_call_for_each_sender(self, queue: RecordingBackend) -> None:
+    def test_is_a_call_for_each_sender(self, tasks: capture_tasks) -> None:
         """They share a message, and each call has the events of one of them, in their order."""
         receiver_task(post_save, sender=[Item, Tag], batch=True)(handle)
         with transaction.atomic():
             save("a")
             Tag.objects.create(name="b")
             save("c")
-        messages = len(queue.enqueued)
+        tasks.assert_enqueued(handle, times=1)
 
-        queue.work()
+        tasks.run()
 
-        assert messages == 1
         assert [sender for sender, _ in batches] == [Item, Tag]
         assert names() == [["a", "c"], ["b"]]
 
-    def test_is_a_message_for_each_database_and_each_commit(self, queue: RecordingBackend) -> None:
+    def test_is_a_message_for_each_database_and_each_commit(self, tasks: capture_tasks) -> None:
         """What was committed apart is sent apart."""
         receiver_task(post_save, sender=Item, batch=True)(handle)
         with transaction.atomic(), transaction.atomic(using="other"):
@@ -436,14 +436,14 @@ class TestBatchTask:
         with transaction.atomic():
             save("d")
 
-        queue.work()
+        tasks.run()
 
         assert names() == [["b"], ["a", "c"], ["d"]]
         assert [{event.using for event in events} for _, events in batches] == [
             {"other"}, {"default"}, {"default"},
         ]  # fmt: skip
 
-    def test_has_only_events_that_the_receiver_is_for(self, queue: RecordingBackend) -> None:
+    def test_has_only_events_that_the_receiver_is_for(self, tasks: capture_tasks) -> None:
         """when=, created= and a mute are asked for each event, when it is sent."""
         receiver_task(
             post_save, sender=Item, batch=True, created=True,
@@ -455,11 +455,11 @@ class TestBatchTask:
             first.save()
             with mute_signals(post_save):
                 save("d")
-        queue.work()
+        tasks.run()
 
         assert names() == [["a", "c"]]
 
-    def test_leaves_out_what_a_savepoint_took_back(self, queue: RecordingBackend) -> None:
+    def test_leaves_out_what_a_savepoint_took_back(self, tasks: capture_tasks) -> None:
         """The others stay in one message, whatever savepoints they were sent in."""
         receiver_task(post_save, sender=Item, batch=True)(handle)
 
@@ -469,14 +469,13 @@ class TestBatchTask:
                 save("b")
             for name in "cd":
                 Item.objects.update_or_create(name=name)
-        messages = len(queue.enqueued)
-        queue.work()
+        tasks.assert_enqueued(handle, times=1)
+        tasks.run()
 
-        assert messages == 1
         assert names() == [["a", "c", "d"]]
 
     def test_starts_a_new_message_where_one_would_grow_too_large(
-        self, queue: RecordingBackend, settings: Any
+        self, tasks: capture_tasks, settings: Any
     ) -> None:
         """By SIGNALS_PLUS_MAX_PAYLOAD_BYTES."""
         settings.SIGNALS_PLUS_MAX_PAYLOAD_BYTES = 1024
@@ -486,10 +485,9 @@ class TestBatchTask:
         with transaction.atomic():
             for n in range(4):
                 sent.send(sender=None, text=f"{n}" * 450)
-        messages = len(queue.enqueued)
-        queue.work()
+        tasks.assert_enqueued(handle, times=2)
+        tasks.run()
 
-        assert messages == 2
         assert [[event.kwargs["text"][0] for event in events] for _, events in batches] == [
             ["0", "1"], ["2", "3"],
         ]  # fmt: skip
@@ -498,7 +496,7 @@ class TestBatchTask:
         ("on_missing", "expected"), [("skip", [["a", "c"]]), ("none", [["a", None, "c"]])]
     )
     def test_goes_on_without_rows_that_are_gone(
-        self, queue: RecordingBackend, on_missing: str, expected: list[Any]
+        self, tasks: capture_tasks, on_missing: str, expected: list[Any]
     ) -> None:
         """The others are handled."""
         receiver_task(post_save, sender=Item, batch=True, on_missing=on_missing)(handle)
@@ -506,13 +504,13 @@ class TestBatchTask:
             _, gone, _ = save("a", "b", "c")
         gone.delete()
 
-        queue.work()
+        tasks.run()
 
         assert [
             [event.instance and event.instance.name for event in events] for _, events in batches
         ] == expected
 
-    def test_fails_for_a_row_that_is_gone_where_asked_to(self, queue: RecordingBackend) -> None:
+    def test_fails_for_a_row_that_is_gone_where_asked_to(self, tasks: capture_tasks) -> None:
         """The queue may try again."""
         receiver_task(post_save, sender=Item, batch=True, on_missing="raise")(handle)
         with transaction.atomic():
@@ -520,33 +518,33 @@ class TestBatchTask:
         gone.delete()
 
         with pytest.raises(Item.DoesNotExist):
-            queue.work()
+            tasks.run()
 
         assert batches == []
 
-    def test_is_not_called_for_no_event(self, queue: RecordingBackend) -> None:
+    def test_is_not_called_for_no_event(self, tasks: capture_tasks) -> None:
         """All rows of a message are gone."""
         receiver_task(post_save, sender=Item, batch=True)(handle)
         with transaction.atomic():
             save("a")
         Item.objects.all().delete()
 
-        queue.work()
+        tasks.run()
 
         assert batches == []
 
-    def test_carries_deletions(self, queue: RecordingBackend) -> None:
+    def test_carries_deletions(self, tasks: capture_tasks) -> None:
         """Each row as it was."""
         pks = {item.name: item.pk for item in save("a", "b")}
         receiver_task(post_delete, sender=Item, batch=True)(handle)
         with transaction.atomic():
             Item.objects.all().delete()
 
-        queue.work()
+        tasks.run()
 
         assert {event.instance.name: event.instance.pk for event in batches[0][1]} == pks
 
-    def test_does_not_send_itself_what_its_rows_cause(self, queue: RecordingBackend) -> None:
+    def test_does_not_send_itself_what_its_rows_cause(self, tasks: capture_tasks) -> None:
         """The guard knows every row of the message, in the worker too."""
 
         @receiver_task(post_save, sender=Item, batch=True, name="saves")
@@ -558,11 +556,11 @@ class TestBatchTask:
 
         with transaction.atomic():
             save("a", "b")
-        queue.work()
+        tasks.run()
 
         assert names() == [["a", "b"]]
 
-    def test_does_not_come_around_through_another_task(self, queue: RecordingBackend) -> None:
+    def test_does_not_come_around_through_another_task(self, tasks: capture_tasks) -> None:
         """The chain travels: a batch of items saves tags, whose tasks save the items."""
 
         @receiver_task(post_save, sender=Item, batch=True, name="items")
@@ -578,11 +576,11 @@ class TestBatchTask:
 
         with transaction.atomic():
             save("a", "b", "c")
-        queue.work()
+        tasks.run()
 
         assert names() == [["a", "b", "c"]]
 
-    def test_has_the_causes_of_all_its_events(self, queue: RecordingBackend) -> None:
+    def test_has_the_causes_of_all_its_events(self, tasks: capture_tasks) -> None:
         """Each of its rows was saved for another tag, and none of the tags is handled again."""
         handled: list[str] = []
 
@@ -600,13 +598,13 @@ class TestBatchTask:
         with transaction.atomic():
             for name in "abc":
                 Tag.objects.create(name=name)
-        queue.work()
+        tasks.run()
 
         assert names() == [["a", "b", "c"]]
         assert handled == ["a", "b", "c"]
 
     def test_carries_a_bounded_part_of_its_causes(
-        self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch
+        self, tasks: capture_tasks, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """So many bytes of the rows of a batch go along with what it sends, and each once."""
         receiver_task(post_save, sender=Tag, name="tags")(lambda **kwargs: None)
@@ -618,16 +616,15 @@ class TestBatchTask:
         monkeypatch.setattr(chains, "MAX_BYTES", 2000)
         with transaction.atomic():
             save(*"a" * 1500)
-        ((task, payload),) = queue.enqueued
-        queue.enqueued.clear()
-        task.run(payload)
+        _, caused = tasks.run()
 
-        ((_, _, ((*about, keys),)),) = queue.payloads[0]["lineage"]
+        assert caused.name == "tags"
+        ((_, _, ((*about, keys),)),) = json.loads(caused.payload)["lineage"]
         assert about == ["items", "testapp.Item pk=", " (default)"]
         assert 100 < len(keys) < 400
-        assert len(queue.enqueued[0][1]) < 2500
+        assert len(caused.payload) < 2500
 
-    def test_does_not_name_rows_that_were_not_saved(self, queue: RecordingBackend) -> None:
+    def test_does_not_name_rows_that_were_not_saved(self, tasks: capture_tasks) -> None:
         """They are known by the id of an object, which is another's once it is gone."""
 
         @receiver(pre_save, sender=Tag)
@@ -639,11 +636,11 @@ class TestBatchTask:
             for name in "ab":
                 Tag.objects.create(name=name)
 
-        ((_, payload),) = queue.enqueued
+        (task,) = tasks
 
-        assert "unsaved" not in payload
+        assert "unsaved" not in task.payload
 
-    def test_tells_the_database_of_a_row_that_is_gone(self, queue: RecordingBackend) -> None:
+    def test_tells_the_database_of_a_row_that_is_gone(self, tasks: capture_tasks) -> None:
         """A custom signal need not say it, and the row cannot any more."""
         sent = Signal()
         using: list[str] = []
@@ -655,51 +652,49 @@ class TestBatchTask:
             sent.send(sender=Item, instance=item)
         Item.objects.using("other").all().delete()
 
-        queue.work()
+        tasks.run()
 
         assert using == ["other"]
 
     def test_message_of_a_receiver_that_did_not_batch_then_still_runs(
-        self, queue: RecordingBackend
+        self, tasks: capture_tasks
     ) -> None:
         """And the other way round: what is in flight when the option is changed is not lost."""
         receiver_task(post_save, sender=Item, name="task")(lambda **kwargs: None)
         save("a")
-        (single,) = queue.enqueued
         registry._receivers.clear()
         post_save.receivers.clear()
         receiver_task(post_save, sender=Item, batch=True, name="task")(handle)
 
-        single[0].run(single[1])
+        tasks.run()
 
         assert names() == [["a"]]
 
 
 @pytest.mark.django_db(transaction=True)
 class TestCoalesceTask:
-    def test_sends_one_message_for_each_row(self, queue: RecordingBackend) -> None:
+    def test_sends_one_message_for_each_row(self, tasks: capture_tasks) -> None:
         """With the net effect in its arguments."""
         received: list[Any] = []
+        (old,) = save("old")
         receiver_task(post_save, sender=Item, coalesce=True, name="task")(
             lambda instance, created, update_fields, **kwargs: received.append(
                 (instance.name, created, update_fields)
             )
         )
-        (old,) = save("old")
-        queue.enqueued.clear()
-
         with transaction.atomic():
             (new,) = save("new")
             new.save(update_fields=["name"])
             old.save(update_fields=["name"])
             old.save(update_fields=["score"])
-        messages = len(queue.enqueued)
-        queue.work()
+        tasks.assert_enqueued("task", instance=new, created=True, times=1)
+        tasks.assert_enqueued("task", instance=old, created=False, times=1)
+        assert len(tasks) == 2
+        tasks.run()
 
-        assert messages == 2
         assert received == [("new", True, None), ("old", False, frozenset({"name", "score"}))]
 
-    def test_sends_nothing_for_what_is_not_there_in_the_end(self, queue: RecordingBackend) -> None:
+    def test_sends_nothing_for_what_is_not_there_in_the_end(self, tasks: capture_tasks) -> None:
         """Created and deleted again."""
         receiver_task([post_save, post_delete], sender=Item, coalesce=True, batch=True)(handle)
 
@@ -707,13 +702,12 @@ class TestCoalesceTask:
             (item,) = save("a")
             item.delete()
 
-        assert queue.enqueued == []
+        tasks.assert_nothing_enqueued()
 
-    def test_remembers_nothing_of_what_was_rolled_back(self, queue: RecordingBackend) -> None:
+    def test_remembers_nothing_of_what_was_rolled_back(self, tasks: capture_tasks) -> None:
         """No lock outlives the transaction: the same row is sent for the next one."""
-        receiver_task(post_save, sender=Item, coalesce=True, batch=True)(handle)
         (item,) = save("a")
-        queue.enqueued.clear()
+        receiver_task(post_save, sender=Item, coalesce=True, batch=True)(handle)
 
         with rolled_back():
             item.save()
@@ -721,14 +715,14 @@ class TestCoalesceTask:
         with transaction.atomic():
             item.save()
             item.save()
-        queue.work()
+        tasks.run()
 
         assert names() == [["b"]]
 
 
 @pytest.mark.django_db(transaction=True)
 class TestWhatABatchCauses:
-    def test_is_as_small_for_many_rows_as_for_few(self, queue: RecordingBackend) -> None:
+    def test_is_as_small_for_many_rows_as_for_few(self, tasks: capture_tasks) -> None:
         """Each message names the rows of the batch by their keys alone."""
         receiver_task(post_save, sender=Tag, name="tags")(lambda **kwargs: None)
 
@@ -741,12 +735,10 @@ class TestWhatABatchCauses:
         with transaction.atomic():
             save(*"a" * 300)
 
-        assert len(queue.enqueued) == 300
-        assert max(len(payload) for _, payload in queue.enqueued) < 300 * 12
+        tasks.assert_enqueued("tags", times=300)
+        assert max(len(task.payload) for task in tasks) < 300 * 12
 
-    def test_is_not_called_again_for_any_row_of_a_large_batch(
-        self, queue: RecordingBackend
-    ) -> None:
+    def test_is_not_called_again_for_any_row_of_a_large_batch(self, tasks: capture_tasks) -> None:
         """The guard follows 1,100 rows through tasks of their own."""
         receiver_task(post_save, sender=Tag, name="tags")(
             lambda instance, **kwargs: Item.objects.get(pk=instance.name).save()
@@ -762,7 +754,7 @@ class TestWhatABatchCauses:
 
         with transaction.atomic():
             save(*"a" * 1100)
-        queue.work()
+        tasks.run()
 
         assert sizes == [1100]
 

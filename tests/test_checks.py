@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.db.models.signals import post_save
 
-from signals_plus import checks
+from signals_plus import checks, receiver_task
+from tests.testapp.models import Item
 
 CONNECTS = "from django.dispatch import receiver\n@receiver(some_signal)\ndef f(**kwargs): ...\n"
 
@@ -93,6 +95,36 @@ class TestW001:
         make_app("def broken(:\n")
 
         assert checks.check_signals_modules(None) == []
+
+
+class TestW013:
+    @pytest.mark.parametrize(
+        ("path", "app"),
+        [("rq.RQBackend", "django_rq"), ("django_q.DjangoQBackend", "django_q")],
+    )
+    @pytest.mark.parametrize("debug", [True, False])
+    def test_an_app_that_the_queue_needs(
+        self, path: str, app: str, debug: bool, settings: Any
+    ) -> None:
+        """Tasks are enqueued all the same, and no worker can be started for them."""
+        settings.DEBUG = debug
+        settings.RQ_QUEUES = {"default": {"SERIALIZER": "rq.serializers.JSONSerializer"}}
+        settings.SIGNALS_PLUS_BACKENDS = {
+            "default": {"BACKEND": "signals_plus.backends.dummy.DummyBackend"},
+            "mail": {"BACKEND": f"signals_plus.backends.{path}"},
+        }
+        receiver_task(post_save, sender=Item, backend="mail", name="shop.a")(lambda **kwargs: None)
+
+        (warning,) = (
+            each for each in checks.check_backends(None) if each.id == "signals_plus.W013"
+        )
+        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, app]
+        found = ids(checks.check_backends(None))
+
+        assert f"'{app}' is not in INSTALLED_APPS" in warning.msg
+        assert "'mail'" in warning.msg
+        assert "migrate" in str(warning.hint)
+        assert "signals_plus.W013" not in found
 
 
 class TestE002:

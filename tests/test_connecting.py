@@ -6,6 +6,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from django.dispatch import Signal
 
 from signals_plus import receiver, receiver_on_commit, receiver_task
 from signals_plus.exceptions import InvalidReceiverError
+from signals_plus.testing import assert_connected, receivers_of
 from tests.testapp.models import Item, Tag
 
 DECORATORS = [receiver, receiver_on_commit, receiver_task]
@@ -27,6 +29,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def handle(sender: Any, **kwargs: Any) -> None:
     """A function of a module."""
+
+
+def key_of(instance: Item, **kwargs: Any) -> int:
+    return instance.pk
 
 
 def handle_too(sender: Any, **kwargs: Any) -> None:
@@ -47,15 +53,41 @@ class TestRefusalOfATask:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ({"durable": True}, "asks for durable. This release does not have it yet"),
-            ({"durable": True, "ordering_key": "a"}, "asks for durable, ordering_key"),
+            ({"ordering_key": len}, "has ordering_key=.* without durable=True"),
+            ({"atomic": False}, "has atomic=False without durable=True"),
+            ({"on_dead": "skip"}, "has on_dead='skip' without durable=True"),
+            ({"durable": 1}, "has durable=1. Use one of True, 'effect', 'publish'"),
+            ({"batch": 1}, "has batch=1. Use one of True, False"),
+            ({"durable": "maybe"}, "has durable='maybe'. Use one of True, 'effect', 'publish'"),
+            ({"durable": "publish", "atomic": False}, "has atomic=False and durable='publish'"),
+            ({"durable": "publish", "ordering_key": len}, "and durable='publish'"),
+            ({"durable": True, "on_dead": "skip"}, "on_dead='skip' without ordering_key="),
+            ({"durable": True, "ordering_key": "a"}, "has ordering_key='a'. Give a plain function"),
+            ({"durable": True, "ordering_key": len}, r"ordering_key= that does not accept"),
+            ({"durable": True, "ordering_key": key_of, "coalesce": True}, "and coalesce=True"),
+            ({"durable": True, "name": "a" * 256}, "has a name of 256 characters"),
             ({"run_after": 5}, "has run_after=5. Give a timedelta"),
+            ({"queue_name": "a\0b"}, r"has queue_name='a\\x00b'. Give the name of a queue"),
+            ({"queue_name": "caf\udce9"}, r"has queue_name='caf\\udce9'. Give the name of a queue"),
+            ({"name": "a\0b"}, r"has name='a\\x00b'. Give it a text"),
+            ({"run_after": timedelta.max}, "Give a time from 0 to 36500 days."),
+            ({"run_after": timedelta(days=36_500, microseconds=1)}, "from 0 to 36500 days."),
+            ({"run_after": timedelta.min}, r"days=-999999999\)\. Give a time from 0 to"),
+            ({"run_after": timedelta(microseconds=-1)}, "Give a time from 0 to 36500 days."),
         ],
     )
     def test_by_what_it_asks_for(self, options: dict[str, Any], words: str) -> None:
         """Not passed on to the queue, where it would mean nothing."""
         with pytest.raises(InvalidReceiverError, match=words):
             receiver_task(post_save, sender=Item, **options)(handle)
+
+    def test_not_of_the_longest_wait(self) -> None:
+        """Whenever it begins, there is a date at its end."""
+        longest = timedelta(days=36_500)
+
+        receiver_task(post_save, sender=Item, run_after=longest)(handle)
+
+        assert datetime.now() + longest < datetime(2500, 1, 1)
 
     @pytest.mark.parametrize("what", ["a text", 5, None])
     def test_of_what_is_no_function(self, what: Any) -> None:
@@ -81,15 +113,19 @@ class TestEveryDecorator:
     def test_is_undone_by_disconnect(self, decorator: Callable[..., Any]) -> None:
         """signal.disconnect on the same function says True, then False."""
         decorator(post_save, sender=Item)(handle)
+        assert_connected(handle, post_save, Item)
 
         assert post_save.disconnect(handle, sender=Item) is True
         assert post_save.disconnect(handle, sender=Item) is False
+        assert receivers_of(post_save, Item) == []
 
     def test_is_undone_by_uid_where_one_was_given(self, decorator: Callable[..., Any]) -> None:
         """As with Django, a receiver with a uid is disconnected by its uid."""
         decorator(post_save, sender=Item, dispatch_uid="handle")(handle)
+        assert_connected(handle, post_save, Item)
 
         assert post_save.disconnect(sender=Item, dispatch_uid="handle") is True
+        assert receivers_of(post_save, Item) == []
 
     def test_takes_lists_of_signals_and_senders(self, decorator: Callable[..., Any]) -> None:
         """Each signal is connected for each sender."""
@@ -97,6 +133,10 @@ class TestEveryDecorator:
 
         decorator(signals, sender=[Item, Tag])(handle)
 
+        for signal in signals:
+            for sender in (Item, Tag):
+                assert receivers_of(signal, sender) == [handle]
+            assert receivers_of(signal) == []
         assert [
             signal.disconnect(handle, sender=sender) for signal in signals for sender in (Item, Tag)
         ] == [True] * 4
@@ -105,6 +145,7 @@ class TestEveryDecorator:
         """A model named by a string is the model, and Django disconnects it by either."""
         decorator(post_save, sender="testapp.Item")(handle)
 
+        assert_connected(handle, post_save, Item)
         assert post_save.disconnect(handle, sender=Item) is True
 
     def test_connects_what_carries_the_functions_names(self, decorator: Callable[..., Any]) -> None:
@@ -129,7 +170,7 @@ class TestEveryDecorator:
             @decorator(post_save, sender=Item)
             def handle_order(sender: Any, instance: Any) -> None: ...
 
-        assert not post_save.has_listeners(Item)
+        assert receivers_of(post_save, Item) == []
 
     def test_refuses_an_argument_that_the_signal_does_not_send(
         self, decorator: Callable[..., Any]
@@ -173,6 +214,7 @@ class TestEveryDecorator:
         else:
             with pytest.raises(InvalidReceiverError, match=problem):
                 decorator(post_save, sender=sender)(handle)
+        assert receivers_of(post_save) == receivers_of(post_save, Item) == []
 
     def test_refuses_an_abstract_model(self, decorator: Callable[..., Any]) -> None:
         """Abstract models send nothing."""
@@ -188,6 +230,9 @@ class TestEveryDecorator:
             ({"priority": True}, "priority=True"),
             ({"recursion": "stop"}, "recursion='stop'"),
             ({"created": "yes"}, "created='yes'"),
+            ({"created": 1}, "has created=1. Use one of None, True, False"),
+            ({"created": 0}, "has created=0."),
+            ({"raw": 0}, "has raw=0. Use one of True, False"),
             ({"when": "paid"}, "when='paid'"),
             ({"when": lambda instance: True}, r"when= that does not accept \*\*kwargs"),
         ],
@@ -223,7 +268,7 @@ class TestEveryDecorator:
         with pytest.raises(InvalidReceiverError, match="dispatch_uid"):
             decorator([post_save, other], dispatch_uid="taken")(handle_too)
 
-        assert not post_save.has_listeners(Item)
+        assert receivers_of(post_save, Item) == []
 
 
 class TestTwice:
@@ -254,9 +299,9 @@ class TestTwice:
         for _ in range(2):
             receiver(post_save, sender=Item)(handler.handle)
             receiver(post_save, sender="testapp.Tag", dispatch_uid="tags")(handle)
-        Item.objects.create(name="a")
 
-        assert handler.names == ["a"]
+        assert receivers_of(post_save, Item) == [handler.handle]
+        assert receivers_of(post_save, Tag) == [handle]
 
     def test_on_other_senders_and_signals_it_is_fine(self) -> None:
         """Twice means one signal and one sender."""
@@ -266,7 +311,8 @@ class TestTwice:
         receiver_on_commit(post_save, sender=Tag)(handler.handle)
         receiver_on_commit(post_delete, sender=Item)(handler.handle)
 
-        assert post_save.has_listeners(Tag)
+        for signal, sender in ((post_save, Item), (post_save, Tag), (post_delete, Item)):
+            assert_connected(handler.handle, signal, sender)
 
     def test_a_function_that_django_has_connected_is_refused(self) -> None:
         """Ours would be dropped."""
@@ -312,6 +358,8 @@ class TestBoundMethods:
         one, two = Handler(), Handler()
         receiver(post_save, sender=Item)(one.handle)
         receiver_on_commit(post_save, sender=Item)(two.handle)
+
+        assert receivers_of(post_save, Item) == [one.handle, two.handle]
 
         Item.objects.create(name="a")
         disconnected = post_save.disconnect(one.handle, sender=Item)
@@ -373,6 +421,7 @@ class TestLazySenders:
         )
 
         try:
+            assert_connected(handler.handle, post_save, late)
             assert post_save.disconnect(handler.handle, sender=late) is True
         finally:
             del apps.all_models["testapp"]["latemodel"]
@@ -504,15 +553,11 @@ class TestImportedAgain:
 class TestSendersOfOtherSignals:
     def test_a_label_names_the_model_on_a_custom_signal_too(self) -> None:
         """mute_signals and receivers read a string in the same way."""
-        paid, seen = Signal(), []
+        paid = Signal()
+        receiver(paid, sender="testapp.Item")(handle)
 
-        @receiver(paid, sender="testapp.Item")
-        def log(**kwargs: Any) -> None:
-            seen.append(kwargs["sender"])
-
-        paid.send(sender=Item)
-
-        assert seen == [Item]
+        assert_connected(handle, paid, Item)
+        assert receivers_of(paid, Tag) == receivers_of(paid) == []
 
     def test_a_label_before_models_are_loaded_is_refused(
         self, monkeypatch: pytest.MonkeyPatch
@@ -529,6 +574,7 @@ class TestSendersOfOtherSignals:
             receiver(post_migrate, sender=Item)(handle)
 
         receiver(post_migrate, sender=apps.get_app_config("testapp"))(handle)
+        assert_connected(handle, post_migrate, apps.get_app_config("testapp"))
         assert post_migrate.disconnect(handle, sender=apps.get_app_config("testapp")) is True
 
 
@@ -545,7 +591,7 @@ class TestWhatIsDecorated:
             receiver(Signal())(len)
 
     @pytest.mark.parametrize(
-        "options", [{"name": 5}, {"name": ""}, {"queue_name": 5}, {"raw": "no"}]
+        "options", [{"name": 5}, {"name": ""}, {"queue_name": 5}, {"queue_name": ""}, {"raw": "no"}]
     )
     def test_options_of_the_wrong_kind_are_refused(self, options: dict[str, Any]) -> None:
         """A task's name and queue are texts."""

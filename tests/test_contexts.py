@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from contextvars import ContextVar
+from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 
 from django.db.models.signals import post_save
@@ -11,7 +12,9 @@ from django.utils import translation
 
 import signals_plus
 from signals_plus import contexts, enqueuing, lineage, live, mute_signals
-from signals_plus.lineage import Link
+from signals_plus.links import Link
+from signals_plus.testing import capture_tasks
+from signals_plus.testing.recording import Recorder
 
 trace_id = ContextVar("trace_id", default="none")
 
@@ -60,3 +63,55 @@ class TestForNewWork:
         ]
 
         assert makers == ["contexts.py"]
+
+
+class TestTakenAlong:
+    def test_is_all_of_the_package_and_nothing_else(self) -> None:
+        """Until what began it ends, there too."""
+        elsewhere = copy_context()
+        token = trace_id.set("a")
+        with mute_signals(post_save), capture_tasks() as tasks:
+            elsewhere.run(contexts.taken_along())
+
+            assert elsewhere.run(live.rules_here.get) == live.rules_here.get() != ()
+            assert elsewhere.run(lambda: [*Recorder.scope]) == [tasks]
+            assert elsewhere.run(trace_id.get) == "none"
+        trace_id.reset(token)
+
+        assert elsewhere.run(lambda: [*Recorder.scope]) == []
+        assert all(rule.ended for rule in elsewhere.run(live.rules_here.get))
+
+
+class TestNewWork:
+    def test_is_without_our_own(self) -> None:
+        """Which is there again afterwards, also if the work fails; what is of others stays."""
+        chain = (Link("a", None),)
+        token = trace_id.set("a")
+
+        with mute_signals(post_save), lineage.within(chain):
+            rules = live.rules_here.get()
+            with suppress(LookupError), contexts.new_work():
+                assert live.rules_here.get() == ()
+                assert lineage.current() == ()
+                assert trace_id.get() == "a"
+                trace_id.set("b")
+                raise LookupError
+            assert live.rules_here.get() == rules != ()
+            assert lineage.current() == chain
+
+        assert trace_id.get() == "b"
+        trace_id.reset(token)
+
+    def test_may_mute_what_is_muted_outside(self) -> None:
+        """By the same object: what ends is what the work began."""
+        block = mute_signals(post_save)
+
+        with block:
+            with contexts.new_work():
+                with block:
+                    assert len(live.rules_here.get()) == 1
+                assert live.rules_here.get() == ()
+            (rule,) = live.rules_here.get()
+            assert not rule.ended
+
+        assert live.rules_here.get() == ()

@@ -74,7 +74,7 @@ class TestDemo:
         _, demo = played
 
         assert (demo.returncode, demo.stderr) == (0, "")
-        assert "All 10 scenarios went as announced" in demo.stdout
+        assert "All 11 scenarios went as announced" in demo.stdout
 
     def test_leaves_no_worker_no_folder_and_no_file(self, played, files_before):
         shop, demo = played
@@ -86,7 +86,7 @@ class TestDemo:
     def test_plays_every_scenario_and_each_claim_holds(self, output):
         headings = re.findall(r"^(\d+)\. ", output, re.MULTILINE)
 
-        assert headings == [str(number) for number in range(1, 11)]
+        assert headings == [str(number) for number in range(1, 12)]
         assert "✗" not in output
         assert output.count("✓") > len(headings)
 
@@ -114,6 +114,22 @@ class TestDemo:
             "write_audit_line",
             "send_confirmation",
         ]
+
+    def test_shows_who_was_killed_and_that_another_did_the_work(self, output):
+        killing = output.partition("\n11. ")[2]
+        rows = re.findall(
+            r"^ +\+[\d.]+ +(\d+)  \S+ +.+?  +(pack|enqueue|SIGKILL) ", killing, re.MULTILINE
+        )
+
+        whats = [what for _, what in rows]
+        first, second = [at for at, what in enumerate(whats) if what == "SIGKILL"]
+        packers = [int(pid) for pid, what in rows if what == "pack"]
+        assert whats[:first].count("pack") == 1
+        assert packers[0] == worker_pid(output)
+        assert len(packers) == 5
+        assert len(set(packers[1:])) == 1
+        assert packers[1] != packers[0]
+        assert "pack" not in whats[first:second]
 
     def test_is_plain_text_of_100_columns_in_a_file(self, output):
         assert "\033" not in output
@@ -150,8 +166,8 @@ class TestDemoThatFails:
         _, demo = sabotaged
 
         assert demo.returncode == 1
-        assert "4 of 10 scenarios went otherwise than announced." in demo.stderr
-        assert "All 10" not in demo.stdout
+        assert "5 of 11 scenarios went otherwise than announced." in demo.stderr
+        assert "All 11" not in demo.stdout
 
     def test_says_what_it_expected_and_what_it_saw(self, sabotaged):
         _, demo = sabotaged
@@ -281,7 +297,7 @@ class TestDemoThroughABroker:
 
         skip_without_broker(demo)
         assert (demo.returncode, demo.stderr) == (0, "")
-        assert "All 10 scenarios went as announced" in demo.stdout
+        assert "All 11 scenarios went as announced" in demo.stdout
 
 
 @pytest.mark.parametrize(
@@ -299,7 +315,10 @@ class TestDemoOnEachQueue:
 
         skip_without_broker(demo)
         assert (demo.returncode, demo.stderr) == (0, "")
-        assert "All 10 scenarios went as announced" in demo.stdout
+        # One of them kills the worker, and a thread has none.
+        played = 10 if queue == "thread" else 11
+        assert f"All {played} scenarios went as announced" in demo.stdout
+        assert ("   not played: tasks run in this process" in demo.stdout) == (queue == "thread")
         assert shop.left_behind() == []
 
     def test_leaves_no_process_when_it_is_killed(self, shop, queue):

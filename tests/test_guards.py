@@ -19,6 +19,8 @@ from django.dispatch import receiver as native_receiver
 
 from signals_plus import lineage, receiver, receiver_on_commit, receiver_task, recursion_guard
 from signals_plus.exceptions import InvalidReceiverError, RecursionLimitError
+from signals_plus.registry import registry
+from signals_plus.testing import assert_connected, capture_signals, isolated_receivers
 from tests.testapp.models import Item, Tag
 
 calls_of_module: list[Any] = []
@@ -663,8 +665,6 @@ class TestPatterns:
 
     def test_update_instead_of_save(self, db: None) -> None:
         """``QuerySet.update()`` ends the recursion and silences every other receiver."""
-        heard: list[int] = []
-        post_save.connect(lambda **kwargs: heard.append(kwargs["instance"].score), weak=False)
 
         def by_hand(instance: Item, **kwargs: Any) -> None:
             Item.objects.filter(pk=instance.pk).update(score=instance.score + 1)
@@ -674,16 +674,15 @@ class TestPatterns:
             instance.score += 1
             instance.save()
 
-        post_save.connect(by_hand, sender=Item)
-        Item.objects.create(score=1)
-        post_save.disconnect(by_hand, sender=Item)
-        without = list(heard)
-        heard.clear()
+        with isolated_receivers(), capture_signals(post_save) as without:
+            post_save.connect(by_hand, sender=Item)
+            Item.objects.create(score=1)
         post_save.connect(guarded, sender=Item)
-        Item.objects.create(score=1)
+        with capture_signals(post_save) as heard:
+            Item.objects.create(score=1)
 
-        assert without == [1]
-        assert heard == [1, 2]
+        assert [each.instance.score for each in without] == [1]
+        assert [each.instance.score for each in heard] == [1, 2]
         assert list(Item.objects.values_list("score", flat=True)) == [2, 2]
 
     def test_disconnect_and_reconnect(self) -> None:
@@ -713,9 +712,9 @@ class TestPatterns:
                 signal.send(None, instance=instance, name=name)
                 in_thread("guarded")
 
-        signal.connect(by_hand)
-        signal.send(None, instance=Item(pk=1), name="first")
-        signal.disconnect(by_hand)
+        with isolated_receivers():
+            signal.connect(by_hand)
+            signal.send(None, instance=Item(pk=1), name="first")
         signal.connect(guarded)
         signal.send(None, instance=Item(pk=1), name="second")
 
@@ -737,9 +736,9 @@ class TestPatterns:
             calls.append("guarded")
             Item.objects.get(pk=instance.pk).save()
 
-        post_save.connect(by_hand, sender=Item)
-        Item.objects.create()
-        post_save.disconnect(by_hand, sender=Item)
+        with isolated_receivers():
+            post_save.connect(by_hand, sender=Item)
+            Item.objects.create()
         post_save.connect(guarded, sender=Item)
         Item.objects.create()
 
@@ -815,11 +814,11 @@ class TestTaskReceiversWithoutAName:
         function = lambda **kwargs: None  # noqa: E731
         receiver_task(post_save, sender=Item, name="lambda task")(function)
 
-        (connected,) = post_save._live_receivers(Item)[0]
+        assert_connected(function, post_save, Item)
         with recursion_guard(function, Item(pk=1)):
             receivers_of_the_block = {link.receiver for link in lineage.current()}
 
-        assert connected.signals_plus.guard_key == "lambda task"  # type: ignore[attr-defined]
+        assert registry["lambda task"].guard_key == "lambda task"
         assert "lambda task" in receivers_of_the_block
 
 

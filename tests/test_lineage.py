@@ -18,7 +18,7 @@ from django.test import override_settings
 
 from signals_plus import lineage, receiver, receiver_on_commit
 from signals_plus.exceptions import RecursionLimitError, SettingsError
-from signals_plus.lineage import Row
+from signals_plus.links import Link, Row
 from tests.testapp.models import CompositeItem, Item, ItemProxy, SpecialItem, Tag, UuidItem
 
 Decorator = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]
@@ -54,7 +54,7 @@ class TestRow:
     def same(self, one: Any, other: Any) -> bool:
         row = Row.of(one, None)
         assert row is not None
-        return lineage.Link("receiver", row).is_for("receiver", Row.of(other, None), other)  # type: ignore[arg-type]
+        return Link("receiver", row).is_for("receiver", Row.of(other, None), other)  # type: ignore[arg-type]
 
     def test_two_instances_of_one_row_are_the_same(self) -> None:
         """A row is known by model and primary key, not by the object."""
@@ -89,7 +89,7 @@ class TestRow:
         unsaved.pk = 1
         saved = Row.of(unsaved, None)
         assert saved is not None
-        assert lineage.Link("receiver", row).is_for("receiver", saved, unsaved)
+        assert Link("receiver", row).is_for("receiver", saved, unsaved)
 
     def test_keys_of_every_kind(self) -> None:
         """UUIDs, composite keys and the key 0 name rows."""
@@ -692,8 +692,8 @@ class TestWithin:
 
     def test_the_chain_is_restored(self) -> None:
         """Blocks nest, and an exception ends them too."""
-        outer = (lineage.Link("outer", None),)
-        inner = (*outer, lineage.Link("inner", None))
+        outer = (Link("outer", None),)
+        inner = (*outer, Link("inner", None))
 
         seen: list[lineage.Chain] = []
 
@@ -715,8 +715,8 @@ class TestWithin:
         """A link names the receiver, and the row if there is one."""
         row = Row.of(Item(pk=1), "other")
 
-        assert str(lineage.Link("shop.f", row)) == "shop.f on testapp.Item pk=1 (other)"
-        assert str(lineage.Link("shop.f", None)) == "shop.f"
+        assert str(Link("shop.f", row)) == "shop.f on testapp.Item pk=1 (other)"
+        assert str(Link("shop.f", None)) == "shop.f"
 
 
 class TestHalfAKey:

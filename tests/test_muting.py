@@ -613,6 +613,17 @@ class TestOnCommit:
 
 
 class TestContexts:
+    def test_async_with(self, signal: Signal) -> None:
+        """In a coroutine either is right: it does nothing that a loop would wait for."""
+
+        async def main() -> tuple[list[Any], list[Any]]:
+            async with mute_signals(signal) as muting:
+                assert isinstance(muting, mute_signals)
+                inside = answers(signal)
+            return inside, answers(signal)
+
+        assert asyncio.run(main()) == ([], ["native"])
+
     """The scope is the context: a thread, an asyncio task, and what they start."""
 
     def test_other_threads_are_not_muted(self, signal: Signal) -> None:
@@ -979,7 +990,7 @@ class TestFunctions:
 
     def test_what_is_not_callable_is_refused(self, signal: Signal) -> None:
         """Decorating what cannot be called fails at once."""
-        with pytest.raises(InvalidReceiverError, match="'nothing', which cannot be muted"):
+        with pytest.raises(InvalidReceiverError, match="'nothing', which cannot be called"):
             mute_signals(signal)("nothing")
 
 

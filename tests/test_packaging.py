@@ -97,7 +97,8 @@ class TestImport:
 @pytest.mark.django_db(databases=["default", "other"])
 def test_no_migration_is_missing() -> None:
     """What the models of the app are is what its migrations make."""
-    call_command("makemigrations", "signals_plus", "--check", "--dry-run", verbosity=0)
+    labels = ("signals_plus", "signals_plus_outbox")
+    call_command("makemigrations", *labels, "--check", "--dry-run", verbosity=0)
 
 
 @pytest.mark.skipif(not TESTS_A_WHEEL, reason="tox -e package tests the wheel")
@@ -117,6 +118,13 @@ class TestWheel:
             "signals_plus"
         }
         assert "signals_plus/py.typed" in map(str, files)
+
+    def test_holds_the_pages_of_the_admin(self) -> None:
+        """Which are no Python files."""
+        files = set(map(str, metadata.files("django-signals-plus") or []))
+        folder = "signals_plus/outbox/templates/signals_plus_outbox"
+
+        assert {f"{folder}/confirm_action.html", f"{folder}/messages.html"} <= files
 
     def test_holds_the_licence(self) -> None:
         """The licence's text travels with every copy."""

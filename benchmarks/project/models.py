@@ -56,3 +56,31 @@ class WithPlusBatched(Row):
 
     class Meta:
         proxy = True
+
+
+class WithOutbox(Row):
+    """Its receiver has ``durable=True``."""
+
+    class Meta:
+        proxy = True
+
+
+class WithOutboxPublished(Row):
+    """Its receiver has ``durable="publish"``."""
+
+    class Meta:
+        proxy = True
+
+
+class WithOutboxLater(Row):
+    """Its receiver has ``run_after=``, too: nothing is enqueued after the commit."""
+
+    class Meta:
+        proxy = True
+
+
+class WithNothing(Row):
+    """It has no receiver."""
+
+    class Meta:
+        proxy = True

@@ -15,6 +15,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "signals_plus",
+    "signals_plus.outbox",
     "benchmarks.project",
     *(each for each in ("django_rq", "django_q", "django_tasks_db") if find_spec(each)),
 ]

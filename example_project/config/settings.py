@@ -26,8 +26,13 @@ USE_TZ = True
 QUEUE_APPS: list[str] = []
 MAIL_OPTIONS: dict[str, Any] = {}
 globals().update(queues.chosen().settings(VAR))
+# A message that waits in the outbox can be lost by no worker; where there is none, there is no use.
+DURABLE = bool(queues.chosen().worker(VAR))
 
-INSTALLED_APPS = [*QUEUE_APPS, "signals_plus", "shop"]
+INSTALLED_APPS = [*QUEUE_APPS, "signals_plus", "signals_plus.outbox", "shop"]
+# Seconds until the relay sees what a worker should have done. A demo cannot wait for 30, but has to
+# for longer than a queue may take that does not answer.
+SIGNALS_PLUS_OUTBOX_GRACE = 2.1
 # The demo has a receiver of its own, by which it sees how far the worker is.
 SIGNALS_PLUS_AUTODISCOVER = ["receivers", "demo.receivers"]
 

@@ -64,6 +64,24 @@ class AuditLine(models.Model):
         return self.text
 
 
+class Shipment(models.Model):
+    """Goods that have to leave the house."""
+
+    address = models.CharField(max_length=50)
+
+    def __str__(self) -> str:
+        return f"shipment to {self.address}"
+
+
+class Parcel(models.Model):
+    """What is packed: two for one shipment would be one too many."""
+
+    shipment = models.ForeignKey(Shipment, on_delete=models.CASCADE, related_name="parcels")
+
+    def __str__(self) -> str:
+        return f"parcel of {self.shipment}"
+
+
 class CatalogueEntry(models.Model):
     """A line of a supplier's catalogue. They come by the hundred thousand."""
 

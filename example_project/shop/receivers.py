@@ -7,6 +7,7 @@ receiver says in the log that it ran: the demo reads it from there.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from django import dispatch
@@ -23,13 +24,16 @@ from .models import (
     Customer,
     IndexedEntry,
     Order,
+    Parcel,
     Payment,
     Product,
     Review,
+    Shipment,
 )
 
 logger = logging.getLogger(__name__)
 
+PACKING_TIME = 0.3  # seconds
 REGIONS = {"1": "north", "2": "east", "3": "south", "4": "west"}
 
 
@@ -80,6 +84,15 @@ def index_entries(sender: type[CatalogueEntry], events: list[Event], **kwargs: A
         IndexedEntry(entry=entry, words=entry.title.lower()) for entry in entries
     )
     logger.info("%s entries", f"{len(entries):,}")
+
+
+# DURABLE: True, but on a queue that runs tasks in the process that enqueues them.
+@receiver_task(post_save, sender=Shipment, created=True, durable=settings.DURABLE)
+def pack(sender: type[Shipment], instance: Shipment, **kwargs: Any) -> None:
+    """Pack a parcel, in a worker: exactly one, whoever is killed meanwhile."""
+    Parcel.objects.create(shipment=instance)
+    logger.info("%s", instance)
+    time.sleep(PACKING_TIME)
 
 
 # Written in the wrong order on purpose: priority decides, and Django's own receivers count as 0.

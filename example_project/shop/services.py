@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
 
-from .models import CatalogueEntry, Order, Product
+from .models import CatalogueEntry, Order, Product, Shipment
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,14 @@ def import_catalogue(titles: Iterable[str]) -> None:
         logger.info("reads the catalogue")
         for title in titles:
             CatalogueEntry.objects.create(title=title)
+
+
+def ship(addresses: Iterable[str]) -> None:
+    """Save a shipment for each address, all or none."""
+    with transaction.atomic():
+        logger.info("reads the addresses")
+        for address in addresses:
+            Shipment.objects.create(address=address)
 
 
 def mail_confirmation(order: Order) -> None:

@@ -68,6 +68,8 @@ class Message:
     id: str = field(default_factory=uuid)
     is_taken: bool = field(default=False, init=False)
     error: Exception | None = field(default=None, init=False)
+    # Celery would not make it, and the broker was not asked.
+    is_objection: bool = field(default=False, init=False)
 
     @property
     def is_settled(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from celery import Task as CeleryTask
 
 from ..exceptions import InvalidReceiverError
+from . import _celery_values
 from .base import Task
 
 # What apply_async() is given; all others are attributes of the task. Those of the second line may
@@ -28,13 +29,8 @@ KNOWN_ATTRIBUTES = frozenset(
     }
 )  # fmt: skip
 
-# The methods of a task that are there to be replaced; to replace another breaks the task.
-HOOKS = frozenset(
-    {
-        "after_return", "before_start", "on_failure", "on_replace", "on_retry", "on_success",
-        "shadow_name",
-    }
-)  # fmt: skip
+# What a task keeps of itself.
+INTERNAL = frozenset({"abstract", "from_config", "request"})
 
 BOUNDED = "publishing is bounded by the backend's publish_timeout"
 OWN_OPTIONS: Mapping[str, str] = {
@@ -78,7 +74,8 @@ def check(task: Task, default_base: type[CeleryTask]) -> None:
     ``default_base``: the class of the app's tasks.
 
     Raises:
-        InvalidReceiverError: An option is unknown, set by the package, or given twice.
+        InvalidReceiverError: An option is unknown, set by the package, given twice, or has a value
+            that Celery could not use.
     """
     base = task.options.get("base", default_base)
     if not (isinstance(base, type) and issubclass(base, CeleryTask)):
@@ -99,15 +96,16 @@ def check(task: Task, default_base: type[CeleryTask]) -> None:
                 "Correct its name; options go to Celery as they are (autoretry_for, rate_limit, "
                 "countdown, queue, ...).",
             )
+    _celery_values.check(task)
     _refuse_both(task, "queue_name", task.queue_name, ("queue",))
     _refuse_both(task, "run_after", task.run_after, ("countdown", "eta"))
 
 
 def _is_known(option: str, base: type[CeleryTask]) -> bool:
-    if option in PUBLISH_OPTIONS | KNOWN_ATTRIBUTES | HOOKS:
+    if option in PUBLISH_OPTIONS | KNOWN_ATTRIBUTES | _celery_values.HOOKS:
         return True
     is_internal = option.startswith("_") or callable(getattr(CeleryTask, option, None))
-    return hasattr(base, option) and not is_internal
+    return hasattr(base, option) and not is_internal and option not in INTERNAL
 
 
 def _refuse_both(task: Task, own: str, value: object, options: tuple[str, ...]) -> None:

@@ -32,7 +32,7 @@ from celery import Celery
 
 from ._celery_connections import Line, connect, is_unreachable, transport_errors
 from ._celery_messages import Message, Published, Template, is_copyable
-from ._publishing import BrokerNotAskedError, Turns
+from ._publishing import STEP, BrokerNotAskedError, Turns
 
 # What one failure of the network concerns, and what is held in memory: messages, characters.
 MAX_TOGETHER = 100
@@ -45,12 +45,12 @@ MAX_BROKEN = 10
 class Publisher:
     """The connections of this process to the broker of one Celery app.
 
-    See Note [Publishing in bounded time]. ``timeout``: seconds, for each step.
+    See Note [Publishing in bounded time]. ``timeout``: seconds, for both steps.
     """
 
     def __init__(self, app: Celery, timeout: float) -> None:
         self.app = app
-        self._timeout = timeout
+        self._step = timeout * STEP
         self._limit = app.conf.broker_pool_limit or 0
         self._idle: deque[Line] = deque()
         self.attempt = Turns(timeout, self.is_failure).attempt
@@ -82,7 +82,7 @@ class Publisher:
         return None
 
     def connect(self) -> Line:
-        return connect(self.app, self._timeout)
+        return connect(self.app, self._step)
 
     def keep(self, line: Line) -> None:
         """Keep a line for the next call, or close it."""
@@ -156,7 +156,8 @@ class _Call:
             except Exception as error:
                 if published:
                     raise
-                message.error = error  # Celery could not make it: the broker was not asked
+                message.error = error  # the broker was not asked
+                message.is_objection = not self._publisher.is_failure(error)
             else:
                 message.is_taken = True
 

@@ -24,9 +24,11 @@ from datetime import timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django_q.brokers import get_broker
+from django_q.conf import Conf
 from django_q.models import OrmQ
 
 from .base import Task
@@ -54,12 +56,18 @@ class Broker(ABC):
     has_turns = True
     #: A message can wait there until its time has come.
     can_wait = False
+    #: It forgets what its server has not written to its disk.
+    is_redis = False
     #: It hands out again what was not acknowledged; None: that depends on the project.
     repeats: bool | None = False
 
     @abstractmethod
     def write(self, messages: Sequence[Message]) -> None:
         """Write messages of one cluster: all of them, or none and raise."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Raise what nothing can be written for, whether its server is there or not."""
 
     @abstractmethod
     def is_failure(self, error: Exception) -> bool:
@@ -91,6 +99,9 @@ class OrmBroker(Broker):
         self.alias = alias
         self._joins = joins
 
+    def prepare(self) -> None:
+        connections[self.alias]
+
     def write(self, messages: Sequence[Message]) -> None:
         now = timezone.now()
         rows = [
@@ -119,6 +130,10 @@ class LibraryBroker(Broker):
     def __init__(self, timeout: float, *, repeats: bool | None) -> None:
         self.repeats = repeats
         self._timeout = timeout
+
+    def prepare(self) -> None:
+        if Conf.BROKER_CLASS:
+            import_string(Conf.BROKER_CLASS)
 
     def write(self, messages: Sequence[Message]) -> None:
         started = time.monotonic()

@@ -13,16 +13,18 @@ from .base import Task
 # What the columns of Django-Q2's tables hold: characters.
 MAX_NAME = 100
 MAX_HOOK = 256
+# What a worker can set its alarm to: 68 years.
+MAX_SECONDS = 2**31 - 1
 
 # What a receiver may give of the options of async_task(), and what each has to be. Anything else
 # ends the worker process, or fails when the result is saved: the task would run for ever.
 WANTED = {
     "ack_failure": "True or False",
-    "cached": "True, False or a whole number of seconds above 0",
+    "cached": f"True, False or a whole number of seconds from 1 to {MAX_SECONDS}",
     "group": f"a name of at most {MAX_NAME} characters",
     "hook": f"the dotted path of a function, of at most {MAX_HOOK} characters",
     "save": "True or False",
-    "timeout": "a whole number of seconds above 0",
+    "timeout": f"a whole number of seconds from 1 to {MAX_SECONDS}",
 }
 
 
@@ -84,7 +86,7 @@ def _is_wanted(option: str, value: object) -> bool:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS
 
 
 def _shortened(name: str) -> str:

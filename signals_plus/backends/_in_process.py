@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextvars import Context
 from typing import NamedTuple
 
-from .. import contexts
+from .. import contexts, observing
 from .base import BaseBackend, Task
 
 logger = logging.getLogger("signals_plus")
@@ -51,6 +51,8 @@ class Job(NamedTuple):
 
     def log(self, error: BaseException) -> None:
         """Log how the task failed."""
+        # In the context of those who enqueued it: they may watch from another thread.
+        self.context.run(observing.failed, self.task.name, error)
         logger.error("Task %s failed: %r", self.task.name, error, exc_info=error)
 
 
@@ -81,6 +83,7 @@ class InProcessBackend(BaseBackend):
     """A backend that may be told to take the receivers that are written for another queue."""
 
     ignore_unsupported = False
+    has_workers = False
 
     def refuse_unsupported(self, task: Task) -> None:
         if not self.ignore_unsupported:

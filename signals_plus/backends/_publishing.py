@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
+
+# A request waits for a silent broker in two steps: over the connection that there was, and over a
+# new one. This is the part of publish_timeout that each has; the rest is for the request itself.
+STEP = 0.48
 
 
 class BrokerNotAskedError(Exception):
@@ -53,9 +56,3 @@ class Turns:
                 )
             # The others go on without it until this attempt has ended, however it ends.
             self._ask_again_at = now + 10 * self._timeout
-
-
-def is_duration(value: object) -> bool:
-    """Tell whether an option is a number of seconds above 0."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 < value < math.inf  # type: ignore[operator]

@@ -11,6 +11,8 @@ project's ``RQ_QUEUES``:
   is ever sent twice.
 - The jobs of a queue go out together, up to a hundred in one transaction of Redis. It answers for
   each of them. When the answer is lost, none is known to be taken.
+- Not those of a queue class or a job class of the project's own, which may ask Redis something
+  before it takes a job: in a transaction there is no answer. They go out one by one.
 - After a failure one thread at a time may try again, and not before ``timeout`` seconds.
 """
 
@@ -20,22 +22,21 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django_rq.connection_utils import get_redis_connection
-from django_rq.queues import get_queue, get_result_ttl
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
-from redis.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from rq import Queue
 from rq.connections import parse_connection
 
-from ._publishing import Turns
-from .base import Task, run_task
+from ._publishing import STEP, Turns
+from ._rq_queues import open_pipeline, open_queue, put
+from .base import Task
 
 Message = tuple[Task, str]
 
@@ -50,27 +51,38 @@ MAX_IDLE = 10
 QUIET = 1.0
 
 
+class Objection(NamedTuple):
+    """What kept a job from being made: Redis was not asked."""
+
+    error: Exception
+
+
+Outcome = Exception | Objection | None
+
+
 class Publisher:
     """The connections of this process to one Redis, for all queues that are there.
 
     See Note [Jobs in bounded time]. ``config``: an entry of ``RQ_QUEUES``. ``timeout``: seconds,
-    for each step.
+    for both steps.
     """
 
     def __init__(self, config: Mapping[str, Any], timeout: float) -> None:
         self._config = config
-        self._timeout = timeout
+        self._step = timeout * STEP
         self._idle: deque[tuple[Redis, float]] = deque()
         self._turns = Turns(timeout, lambda error: isinstance(error, FAILURES))
 
-    def publish(self, queue_name: str, messages: Sequence[Message]) -> list[Exception | None]:
+    def publish(
+        self, queue_name: str, messages: Sequence[Message], *, together: bool
+    ) -> list[Outcome]:
         """Return what became of each message: None if Redis has taken it."""
-        outcomes: list[Exception | None] = []
-        for chunk in _chunks(messages, is_async=self._config.get("ASYNC", True)):
-            known: list[Exception | None] = []
+        outcomes: list[Outcome] = []
+        for chunk in _chunks(messages, MAX_TOGETHER if together else 1):
+            known: list[Outcome] = []
             error = self._turns.attempt(
                 lambda known=known, chunk=chunk: known.extend(  # type: ignore[misc]
-                    self._send(queue_name, chunk)
+                    self._send(queue_name, chunk, together=together)
                 )
             )
             outcomes += known if error is None else [error] * len(chunk)
@@ -81,18 +93,18 @@ class Publisher:
         while self._idle:
             self._idle.pop()[0].connection_pool.disconnect()
 
-    def _send(self, queue_name: str, messages: Sequence[Message]) -> list[Exception | None]:
+    def _send(
+        self, queue_name: str, messages: Sequence[Message], *, together: bool
+    ) -> list[Outcome]:
         with self._client() as client:
             queue = open_queue(queue_name, client)
-            if queue.is_async:
+            if together:
                 return _put_together(queue, messages)
-            for task, payload in messages:
-                put(queue, task, payload)
-            return [None] * len(messages)
+            return [_put_alone(queue, *message) for message in messages]
 
     @contextmanager
     def _client(self) -> Iterator[Redis]:
-        client = self._take_idle() or connect(self._config, self._timeout)
+        client = self._take_idle() or connect(self._config, self._step)
         try:
             yield client
         except BaseException:
@@ -136,60 +148,29 @@ def connect(config: Mapping[str, Any], timeout: float) -> Redis:
     return client_class(connection_pool=pool)
 
 
-def open_queue(queue_name: str, connection: Redis) -> Queue:
-    """Return a queue of ``RQ_QUEUES`` that takes jobs at once.
-
-    django-rq's own waits for the transaction that is open on the database ``default``: what was
-    committed elsewhere would be lost when that one rolls back.
-    """
-    return get_queue(queue_name, connection=connection, commit_mode="auto")
-
-
-def open_pipeline(queue_name: str, client: Redis, version: tuple[int, int, int]) -> Queue:
-    """Return a queue whose commands are kept in its connection, until that is executed.
-
-    A pipeline given to each call would not do: to schedule a job, RQ writes past it.
-    ``version``: of Redis, which RQ would ask for.
-    """
-    pipeline = client.pipeline()
-    pipeline.multi()
-    queue = open_queue(queue_name, pipeline)
-    queue.redis_server_version = version
-    return queue
+def _put_alone(queue: Queue, task: Task, payload: str) -> Outcome:
+    try:
+        put(queue, task, payload)
+    except RedisError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of a queue or job class of the project's
+        return Objection(error)
+    return None
 
 
-def put(queue: Queue, task: Task, payload: str, pipeline: Pipeline | None = None) -> None:
-    """Make a job of a payload, and write it to the queue, or to the pipeline that it has."""
-    options: dict[str, Any] = {"result_ttl": get_result_ttl(queue.name), **task.options}
-    if "meta" in options:
-        options["meta"] = dict(options["meta"])  # a job that runs at once may write to it
-    job = (run_task, task.name, payload)
-    options |= {"description": task.name, "pipeline": pipeline}
-    if task.run_after is None:
-        queue.enqueue(*job, **options)
-    else:
-        queue.enqueue_at(_not_before(task.run_after), *job, **options)
-
-
-def _not_before(run_after: timedelta) -> datetime:
-    """Return when a job is due: RQ leaves out the fraction of a second."""
-    due = datetime.now(UTC) + run_after
-    return due + timedelta(seconds=1) if due.microsecond else due
-
-
-def _put_together(queue: Queue, messages: Sequence[Message]) -> list[Exception | None]:
+def _put_together(queue: Queue, messages: Sequence[Message]) -> list[Outcome]:
     # Asked for here, where it can fail as a whole.
     version = queue.get_redis_server_version()
     kept = open_pipeline(queue.name, queue.connection, version)
     pipeline = kept.connection
-    outcomes: list[Exception | slice] = []
+    outcomes: list[Objection | slice] = []
     for task, payload in messages:
         start = len(pipeline)
         try:
             put(kept, task, payload, pipeline)
-        except Exception as error:  # noqa: BLE001 - of a queue or job class of the project's
+        except Exception as error:  # noqa: BLE001 - of the queue's serializer
             del pipeline.command_stack[start:]
-            outcomes.append(error)
+            outcomes.append(Objection(error))
         else:
             outcomes.append(slice(start, len(pipeline)))
     answers = pipeline.execute(raise_on_error=False)
@@ -203,9 +184,8 @@ def _first_error(answers: Sequence[Any]) -> Exception | None:
     return next((answer for answer in answers if isinstance(answer, Exception)), None)
 
 
-def _chunks(messages: Sequence[Message], *, is_async: bool) -> Iterator[list[Message]]:
-    """Yield what goes out together. A job that runs at once goes alone."""
-    limit = MAX_TOGETHER if is_async else 1
+def _chunks(messages: Sequence[Message], limit: int) -> Iterator[list[Message]]:
+    """Yield what goes out together."""
     chunk: list[Message] = []
     text = 0
     for message in messages:

@@ -7,6 +7,8 @@ first, and not by ``atexit``: when that is called, the executors of ``concurrent
 more work, and asgiref needs one to run an ``async def`` receiver. The list is called from its end,
 so what is put there after the executors' own is called before it. It is called, as ``atexit`` is
 not, at the end of a process of ``multiprocessing`` too.
+
+The children of Celery's worker call neither. They send a signal and end with ``os._exit``.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import atexit
 import concurrent.futures.thread  # noqa: F401 - see Note [The end of the process]
 import logging
 import os
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -43,6 +46,7 @@ class ThreadPool:
         self.threads = threads
         self.queue_size = queue_size
         self.drain_timeout = drain_timeout
+        self.pid = os.getpid()
         self.begin()
         _pools.add(self)
 
@@ -117,6 +121,8 @@ class ThreadPool:
         """Start a thread if there is work for it."""
         if len(self._waiting) <= self._idle or len(self._started) >= self.threads:
             return
+        if not self._started:
+            _drain_in_celery()
         try:
             thread = Thread(target=self._work, name=self.name, daemon=True)
             thread.start()
@@ -195,7 +201,21 @@ def _close_all() -> None:
     now = time.monotonic()
     with ExitStack() as stack:
         for pool in list(_pools):
-            stack.callback(pool.close, since=now)
+            if pool.pid == os.getpid():
+                stack.callback(pool.close, since=now)
+
+
+def _drain_in_celery() -> None:
+    """Have the pools closed at the end of a worker's child. Where Celery is, it is imported."""
+    signals = sys.modules.get("celery.signals")
+    if signals is not None:
+        signals.worker_process_shutdown.connect(
+            _end_of_child, weak=False, dispatch_uid="signals_plus.backends.thread"
+        )
+
+
+def _end_of_child(**kwargs: object) -> None:
+    _close_all()
 
 
 if hasattr(os, "register_at_fork"):

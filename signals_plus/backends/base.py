@@ -17,7 +17,10 @@ class Task(NamedTuple):
     """What a queue has to know of a task receiver.
 
     ``run`` is what the worker calls with the payload. ``queue_priority`` is on the queue's scale.
-    ``options`` are the receiver's ``backend_options``, which the package does not read.
+    ``options`` are the receiver's ``backend_options``, which the package does not read. ``merges``:
+    its payloads are made at the commit, when it is known which events there are. ``durable``:
+    what the receiver says; its payloads are kept in the outbox. ``every_row``: it is for the rows
+    of every model, as long as no setting excludes them.
     """
 
     name: str
@@ -27,14 +30,23 @@ class Task(NamedTuple):
     queue_priority: int | None = None
     run_after: timedelta | None = None
     options: Mapping[str, Any] = MappingProxyType({})
+    merges: bool = False
+    durable: bool | str = False
+    every_row: bool = False
 
 
 class Refused(NamedTuple):
-    """A payload that the queue did not take, and why."""
+    """A payload that the queue did not take, and why.
+
+    ``is_objection``: it is about this payload, of which the queue's library, or what the project
+    has added to it, would make no message. What the queue itself answers is none, such as that it
+    is full: it may well take it later.
+    """
 
     task: Task
     payload: str
     error: BackendError
+    is_objection: bool = False
 
 
 class BaseBackend(ABC):
@@ -52,6 +64,12 @@ class BaseBackend(ABC):
     supports_priority = False
     #: A task that failed can be told to run again, by an option of ``option_names``.
     supports_retries = False
+    #: Its tasks run in other processes than those that enqueue them: ``durable=`` relies on that.
+    has_workers = True
+    #: The queue's own Django app, without which it has no worker or no tables.
+    required_app: str | None = None
+    #: Seconds that a call waits at most for a queue that does not answer. 0: nothing to say of it.
+    publish_timeout: float = 0.0
     #: The ``backend_options`` that a receiver may give; None: ``register`` says.
     option_names: frozenset[str] | None = frozenset()
 
@@ -75,21 +93,32 @@ class BaseBackend(ABC):
         Raises:
             InvalidReceiverError: It does.
         """
-        for keyword, value, is_supported in (
-            ("queue_name", task.queue_name, self.supports_queue_name),
-            ("queue_priority", task.queue_priority, self.supports_priority),
-            ("run_after", task.run_after, self.supports_run_after),
-        ):
+        keywords = {
+            "queue_name": self.supports_queue_name,
+            "queue_priority": self.supports_priority,
+            "run_after": self.supports_run_after,
+        }
+        for keyword, is_supported in keywords.items():
+            value = getattr(task, keyword)
             if value is not None and not is_supported:
                 raise InvalidReceiverError(
                     task.name,
                     f"has {keyword}={value!r}, which {self._described} does not support",
                     "Leave it out, or name another backend=.",
                 )
+        if task.merges and self.transaction_alias is not None:
+            raise InvalidReceiverError(
+                task.name,
+                "merges events, and its backend enqueues within the transaction",
+                "Leave out batch= and coalesce=, or name a backend that waits for the commit.",
+            )
+        if task.durable:
+            self._refuse_durable(task)
         if self.option_names is None:
             return
         if unknown := sorted(task.options.keys() - self.option_names):
-            known = ", ".join(sorted(self.option_names))
+            supported = {keyword for keyword, is_supported in keywords.items() if is_supported}
+            known = ", ".join(sorted(self.option_names | supported))
             raise InvalidReceiverError(
                 task.name,
                 f"has the option {unknown[0]!r}, which {self._described} does not take",
@@ -145,8 +174,30 @@ class BaseBackend(ABC):
         """Return what Django's system checks should say about the queue's configuration."""
         return []
 
+    def check_publish(self, names: Sequence[str]) -> list[CheckMessage]:  # noqa: ARG002
+        """Return what they should say of a queue that may lose what it has taken.
+
+        Asked where that is final: for receivers, of these names, with ``durable="publish"``.
+        """
+        return []
+
     def close(self) -> None:
         """Let go of connections: the backend is not used any more."""
+
+    def _refuse_durable(self, task: Task) -> None:
+        if not self.has_workers:
+            raise InvalidReceiverError(
+                task.name,
+                f"has durable={task.durable!r}, and {self._described} runs tasks in the process "
+                "that enqueues them",
+                "Leave out durable=, or name the backend= of a queue that has workers.",
+            )
+        if self.transaction_alias is not None:
+            raise InvalidReceiverError(
+                task.name,
+                f"has durable={task.durable!r}, and its backend enqueues within the transaction",
+                "Leave out durable=, or name a backend that waits for the commit.",
+            )
 
     @property
     def _described(self) -> str:

@@ -11,12 +11,12 @@ from celery import Celery, _state, current_app, shared_task
 from celery import Task as CeleryTask
 from django.core.checks import CheckMessage
 
-from ..exceptions import BackendError, InvalidReceiverError, SettingsError
-from . import _celery_checks, _celery_options
+from ..exceptions import BackendError, InvalidReceiverError, described
+from . import _celery_checks, _celery_conf, _celery_options
 from ._at_once import run_all
 from ._celery_messages import Message, Target
 from ._celery_publishing import Publisher
-from ._publishing import is_duration
+from ._options import Options
 from .base import BaseBackend, Refused, Task
 
 # The receiver that a name stands for now. Celery's own registry is per process too, and keeps the
@@ -29,11 +29,11 @@ class CeleryBackend(BaseBackend):
 
     Each is a shared task, so that it belongs to the project's app, whichever that is.
 
-    ``OPTIONS``: ``publish_timeout``, seconds (default 1.0): how long one step of publishing, to
-    connect, to write or to wait for the broker's answer, may take. A request waits for at most
-    two such steps for a broker that does not answer, and one more for each further broker of a
-    failover list. Looking up the broker's host name is not covered: no Python program can bound
-    it. Brokers other than Redis and AMQP have the time limits of their own client.
+    ``OPTIONS``: ``publish_timeout``, seconds (default 1.0): how long a request waits for a broker
+    that does not answer. Half of that is for each step, over the connection that there is and over
+    a new one; each further broker of a failover list has a step more. Looking up the broker's host
+    name is not covered: no Python program can bound it. Brokers other than Redis and AMQP have the
+    time limits of their own client.
     """
 
     supports_queue_name = True
@@ -44,20 +44,19 @@ class CeleryBackend(BaseBackend):
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         super().__init__(alias, options)
-        self.publish_timeout = options.get("publish_timeout", 1.0)
-        if unknown := set(options) - {"publish_timeout"}:
-            raise self._settings_error(f"unknown options: {', '.join(sorted(unknown))}")
-        if not is_duration(self.publish_timeout):
-            raise self._settings_error(
-                f"publish_timeout={self.publish_timeout!r}, which is no number of seconds above 0"
-            )
+        given = Options(alias, options, "publish_timeout")
+        self.publish_timeout = given.timeout("publish_timeout", default=1.0)
         # By process too: a connection must not be shared with a forked child.
         self._publishers: dict[tuple[int, Celery], Publisher] = {}
+        self._registered: dict[str, Task] = {}
 
     def register(self, task: Task) -> None:
+        if _newest.get(task.name) is not task:
+            self._tell_celery(task)
+        self._registered[task.name] = task
+
+    def _tell_celery(self, task: Task) -> None:
         known = _newest.get(task.name)
-        if known is task:
-            return
         app = _app()
         _celery_options.check(task, app.Task if app is not None else CeleryTask)
         is_finalized = app is not None and app.finalized
@@ -76,6 +75,7 @@ class CeleryBackend(BaseBackend):
         if self._validated.get(task.name) is not task:
             self.register(task)
             _refuse_foreign_task(task, current_app.tasks.get(task.name))
+            _celery_conf.refuse(task, current_app)
             self._validated[task.name] = task
 
     def enqueue(self, task: Task, payload: str) -> None:
@@ -94,7 +94,11 @@ class CeleryBackend(BaseBackend):
         return self._publish(messages)
 
     def check(self) -> list[CheckMessage]:
-        return _celery_checks.check_app(_app())
+        return _celery_checks.check_app(_app(), self._registered.values())
+
+    def check_publish(self, names: Sequence[str]) -> list[CheckMessage]:
+        app = _app()
+        return [] if app is None else _celery_checks.check_publish(app, self.alias, names)
 
     def close(self) -> None:
         for (pid, _), publisher in list(self._publishers.items()):
@@ -116,7 +120,12 @@ class CeleryBackend(BaseBackend):
         if outgoing:
             self._publisher(outgoing[0].target.celery_task.app).publish(outgoing)
         return refused + [
-            self._refused(message.target.task, message.payload, message.error)
+            self._refused(
+                message.target.task,
+                message.payload,
+                message.error,
+                is_objection=message.is_objection,
+            )
             for message in outgoing
             if message.error is not None
         ]
@@ -130,21 +139,18 @@ class CeleryBackend(BaseBackend):
         except Exception as error:  # noqa: BLE001 - the app's own, which may be made only now
             return error
 
-    def _refused(self, task: Task, payload: str, cause: Exception) -> Refused:
-        error = BackendError(self.alias, f"could not publish: {cause!r}")
+    def _refused(
+        self, task: Task, payload: str, cause: Exception, *, is_objection: bool = False
+    ) -> Refused:
+        error = BackendError(self.alias, f"could not publish: {described(cause)}")
         error.__cause__ = cause
-        return Refused(task, payload, error)
+        return Refused(task, payload, error, is_objection)
 
     def _publisher(self, app: Celery) -> Publisher:
         key = (os.getpid(), app)
         if key not in self._publishers:
             self._publishers.setdefault(key, Publisher(app, self.publish_timeout))
         return self._publishers[key]
-
-    def _settings_error(self, problem: str) -> SettingsError:
-        return SettingsError(
-            "SIGNALS_PLUS_BACKENDS", f"gives {self.alias!r} {problem}. It takes publish_timeout."
-        )
 
 
 def _app() -> Celery | None:

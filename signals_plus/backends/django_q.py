@@ -11,14 +11,20 @@ from django.core.checks import Warning as CheckWarning
 from django_q.conf import Conf
 from django_q.tasks import async_task
 
-from ..exceptions import BackendError, SettingsError
-from . import _django_q_options
+from ..exceptions import BackendError, SettingsError, described
+from . import _django_q_options, _own_rows, _redis_checks
 from ._at_once import run_all
 from ._django_q_brokers import Broker, LibraryBroker, Message, OrmBroker
-from ._publishing import Turns, is_duration
+from ._options import Options
+from ._publishing import BrokerNotAskedError, Turns
+from ._unusable import unusable
 from .base import BaseBackend, Refused, Task
 
 RUN_TASK = "signals_plus.backends.base.run_task"
+
+
+# Of Q_CLUSTER, in the order in which Django-Q2 looks.
+BROKERS = ("broker_class", "iron_mq", "sqs", "orm", "mongo", "redis")
 
 
 class DjangoQBackend(BaseBackend):
@@ -33,9 +39,9 @@ class DjangoQBackend(BaseBackend):
 
     - ``cluster``: the cluster for receivers without a ``queue_name``. Default: the one that
       ``Q_CLUSTER`` names.
-    - ``publish_timeout``: seconds (default 1.0) that one step of reaching Redis may take: to
-      connect, to write or to wait for the answer. A request waits for at most two such steps for
-      a server that does not answer. Databases and other brokers have limits of their own.
+    - ``publish_timeout``: seconds (default 1.0) that a request waits for a Redis that does not
+      answer: half of that to connect, half for the answer. Databases and other brokers have
+      limits of their own.
     - ``enqueue_in_transaction``: True, with the ORM broker only: a task is a row of the
       transaction in which its signal was sent, and comes and goes with it. Default: False, a task
       is written after the commit.
@@ -44,15 +50,21 @@ class DjangoQBackend(BaseBackend):
     supports_queue_name = True
     supports_run_after = True
     supports_retries = True
+    required_app = "django_q"
     option_names = frozenset(_django_q_options.WANTED)
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         super().__init__(alias, options)
-        self.cluster = options.get("cluster", _django_q_options.default_cluster())
-        self.publish_timeout = options.get("publish_timeout", 1.0)
-        self.enqueue_in_transaction = options.get("enqueue_in_transaction", False)
-        self._check_options()
-        self._broker = self._build_broker()
+        given = Options(alias, options, "cluster", "publish_timeout", "enqueue_in_transaction")
+        self.cluster = given.name(
+            "cluster",
+            default=_django_q_options.default_cluster(),
+            longest=_django_q_options.MAX_NAME,
+        )
+        self.publish_timeout = given.timeout("publish_timeout", default=1.0)
+        self.enqueue_in_transaction = given.flag("enqueue_in_transaction", default=False)
+        self._registered: dict[str, Task] = {}
+        self._broker = self._build_broker(given)
         self._turns = self._new_turns()
         self.supports_run_after = self._broker.can_wait
         if self._broker.repeats is False:
@@ -67,6 +79,10 @@ class DjangoQBackend(BaseBackend):
         super().refuse_unsupported(task)
         _django_q_options.check(task)
 
+    def register(self, task: Task) -> None:
+        self._registered[task.name] = task
+        super().register(task)
+
     def enqueue(self, task: Task, payload: str) -> None:
         for refused in self.enqueue_many([(task, payload)]):
             raise refused.error
@@ -80,19 +96,20 @@ class DjangoQBackend(BaseBackend):
             try:
                 outgoing.append(self._message(task, payload))
             except Exception as error:  # noqa: BLE001 - as of a receiver of Django-Q2's pre_enqueue
-                refused.append(self._refused(task, payload, error))
+                refused.append(self._refused(task, payload, error, is_objection=True))
         turns = self._turns if self._broker.has_turns else self._new_turns()
         for part in self._broker.parts(outgoing):
-            error = turns.attempt(lambda part=part: self._broker.write(part))  # type: ignore[misc]
-            if error is not None:
-                refused += [self._refused(each.task, each.payload, error) for each in part]
+            refused += self._write(part, turns)
         return refused
 
     def check(self) -> list[CheckMessage]:
-        """W010 and W011, outside of DEBUG."""
+        """W006 and E009 always, W010 and W011 outside of DEBUG."""
+        # Whatever its broker: this is what has become of its tasks.
+        found = _own_rows.check("django_q", "Task", self._registered.values())
+        if not Conf.SYNC:
+            found += self._check_broker()
         if django_settings.DEBUG:
-            return []
-        found: list[CheckMessage] = []
+            return found
         if Conf.SYNC:
             found.append(
                 CheckWarning(
@@ -102,17 +119,38 @@ class DjangoQBackend(BaseBackend):
                     id="signals_plus.W010",
                 )
             )
-        elif self._broker.repeats and not Conf.MAX_ATTEMPTS and not Conf.ACK_FAILURES:
+        elif self._broker.repeats and (names := self._names_without_end()):
             found.append(
                 CheckWarning(
-                    "Receivers are tasks of Django-Q2, which runs one that fails again every "
-                    f"{Conf.RETRY} s, for ever.",
-                    hint='Set Q_CLUSTER["max_attempts"]; or Q_CLUSTER["ack_failures"] = True, and '
-                    "give ack_failure=False to the receivers that are to be run again.",
+                    f"Django-Q2 runs these receivers again every {Conf.RETRY} s, for ever, if they "
+                    f"fail: {', '.join(names)}.",
+                    hint='Set Q_CLUSTER["max_attempts"], which does not count the runs of a '
+                    "receiver with cached=; or give ack_failure=True to those that are to be run "
+                    'once, Q_CLUSTER["ack_failures"] = True to all.',
                     id="signals_plus.W011",
                 )
             )
         return found
+
+    def check_publish(self, names: Sequence[str]) -> list[CheckMessage]:
+        return _redis_checks.check_publish(self.alias, names) if self._broker.is_redis else []
+
+    def _check_broker(self) -> list[CheckMessage]:
+        try:
+            self._broker.prepare()
+        except Exception as error:  # noqa: BLE001 - of a client, or of the project's own class
+            hint = f"Correct Q_CLUSTER: {', '.join(BROKERS)} say which it is."
+            return [unusable("The broker of Q_CLUSTER", error, hint)]
+        return []
+
+    def _names_without_end(self) -> list[str]:
+        # Attempts are counted in the row of a result, which cached ones do not have.
+        return sorted(
+            task.name
+            for task in self._registered.values()
+            if not task.options.get("ack_failure", Conf.ACK_FAILURES)
+            and (not Conf.MAX_ATTEMPTS or task.options.get("cached", Conf.CACHED))
+        )
 
     def _message(self, task: Task, payload: str) -> Message:
         """Let Django-Q2 make the message. See Note [Writing messages ourselves]."""
@@ -124,16 +162,27 @@ class DjangoQBackend(BaseBackend):
         async_task(RUN_TASK, task.name, payload, q_options=options)
         return Message(task, payload, cluster, keeper.signed)
 
-    def _refused(self, task: Task, payload: str, cause: Exception) -> Refused:
-        # Not its repr: redis-py's says no more than "server:ResponseError".
-        error = BackendError(self.alias, f"could not enqueue: {type(cause).__name__}: {cause}")
+    def _write(self, part: Sequence[Message], turns: Turns) -> list[Refused]:
+        error = turns.attempt(lambda: self._broker.write(part))
+        if error is None:
+            return []
+        was_asked = not isinstance(error, BrokerNotAskedError)
+        if len(part) > 1 and was_asked and not self._broker.is_failure(error):
+            # It took nothing, and may object to just one of them.
+            return [refused for each in part for refused in self._write([each], turns)]
+        return [self._refused(each.task, each.payload, error) for each in part]
+
+    def _refused(
+        self, task: Task, payload: str, cause: Exception, *, is_objection: bool = False
+    ) -> Refused:
+        error = BackendError(self.alias, f"could not enqueue: {described(cause)}")
         error.__cause__ = cause
-        return Refused(task, payload, error)
+        return Refused(task, payload, error, is_objection)
 
     def _new_turns(self) -> Turns:
         return Turns(self.publish_timeout, self._broker.is_failure)
 
-    def _build_broker(self) -> Broker:
+    def _build_broker(self, given: Options) -> Broker:
         # In the order of django_q.brokers.get_broker().
         if Conf.BROKER_CLASS:
             broker: Broker = LibraryBroker(self.publish_timeout, repeats=None)
@@ -146,7 +195,7 @@ class DjangoQBackend(BaseBackend):
         else:
             broker = self._build_redis_broker()
         if self.enqueue_in_transaction:
-            raise self._settings_error(
+            raise given.error(
                 "enqueue_in_transaction, but the broker of Q_CLUSTER does not write into the "
                 "project's database. Only the ORM broker does"
             )
@@ -163,29 +212,6 @@ class DjangoQBackend(BaseBackend):
                 'or name another broker, such as "orm": "default".',
             ) from error
         return RedisBroker(self.publish_timeout)
-
-    def _check_options(self) -> None:
-        known = {"cluster", "publish_timeout", "enqueue_in_transaction"}
-        if unknown := self.options.keys() - known:
-            raise self._settings_error(f"unknown options: {', '.join(sorted(unknown))}")
-        if not _django_q_options.is_name(self.cluster):
-            raise self._settings_error(f"cluster={self.cluster!r}, which is no cluster's name")
-        if not is_duration(self.publish_timeout):
-            raise self._settings_error(
-                f"publish_timeout={self.publish_timeout!r}, which is no number of seconds above 0"
-            )
-        if not isinstance(self.enqueue_in_transaction, bool):
-            raise self._settings_error(
-                f"enqueue_in_transaction={self.enqueue_in_transaction!r}, which is neither True "
-                "nor False"
-            )
-
-    def _settings_error(self, problem: str) -> SettingsError:
-        return SettingsError(
-            "SIGNALS_PLUS_BACKENDS",
-            f"gives {self.alias!r} {problem}. It takes cluster, publish_timeout and "
-            "enqueue_in_transaction.",
-        )
 
 
 class _Keeper:

@@ -2,14 +2,7 @@
 
 ``django.tasks`` of Django 6; on Django 5.2 its backport, the distribution ``django-tasks``.
 
-# Note [Paths]
-A queue of ``django.tasks`` keeps where a task's function is, ``module.name``, and its worker takes
-the Django task from there (``import_string``). A receiver's function stays what it is, so its task
-stands elsewhere: each is an attribute of this module, which ``__getattr__`` looks up among those
-that this process has registered. What is before the last dot is taken for a module: the dots of a
-receiver's name are colons in its path, and what could be mistaken for one is written as in a URL.
-``signals_plus.backends.django_tasks.receiver:shop:receivers:print_label`` is in the messages of
-every queue: it has to stay.
+A worker finds it in this module, by ``__getattr__``: see Note [Paths] of ``by_name``.
 """
 
 from __future__ import annotations
@@ -19,48 +12,29 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from typing import Any
 
 from django.apps import apps
-from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
-from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import router, transaction
 from django.utils import timezone
 
-from ..conf import settings
-from ..exceptions import BackendError, InvalidReceiverError, SettingsError, UnknownReceiverError
+from ..exceptions import BackendError, InvalidReceiverError, UnknownReceiverError, described
+from . import _django_tasks_checks, _own_rows
+from ._django_tasks_framework import DEFAULT_TASK_BACKEND_ALIAS, InvalidTask, task_backends
+from ._django_tasks_framework import task as django_task
 from ._options import Options
 from .base import BaseBackend, Refused, Task, run_task
+from .by_name import attribute_of, name_of
 
-if TYPE_CHECKING or find_spec("django.tasks"):
-    from django.tasks import DEFAULT_TASK_BACKEND_ALIAS, task_backends
-    from django.tasks import task as django_task
-    from django.tasks.backends.dummy import DummyBackend
-    from django.tasks.backends.immediate import ImmediateBackend
-    from django.tasks.exceptions import InvalidTask
-else:  # Django 5.2
-    from django_tasks import DEFAULT_TASK_BACKEND_ALIAS, task_backends
-    from django_tasks import task as django_task
-    from django_tasks.backends.dummy import DummyBackend
-    from django_tasks.backends.immediate import ImmediateBackend
-    from django_tasks.exceptions import InvalidTaskError as InvalidTask
+# Where django-tasks-db keeps its tasks.
+QUEUE_APP, QUEUE_MODEL = "django_tasks_database", "DBTaskResult"
 
 # Seconds that the failures of one commit may take together. Then the rest is not tried.
 PATIENCE = 1.0
 
-OPTIONS = ("backend", "enqueue_in_transaction")
-
-# What the paths of receivers begin with. No Python name does: nothing of this module is a path.
-_PREFIX = "receiver:"
-
-# Where django-tasks-db keeps its tasks.
-_QUEUE_APP, _QUEUE_MODEL = "django_tasks_database", "DBTaskResult"
-
-# The Django tasks of this process, by the names of their receivers. See Note [Paths].
+# The Django tasks of this process, by the names of their receivers.
 _django_tasks: dict[str, Any] = {}
 
 
@@ -70,9 +44,7 @@ def __getattr__(attribute: str) -> object:
     Raises:
         AttributeError: There is none. A worker that asks for it keeps the message, as failed.
     """
-    if not attribute.startswith(_PREFIX):
-        raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
-    name = unquote(attribute.removeprefix(_PREFIX).replace(":", "."))
+    name = name_of(attribute, __name__)
     if name not in _django_tasks:
         raise AttributeError(str(UnknownReceiverError(name)))
     return _django_tasks[name]
@@ -93,11 +65,11 @@ class DjangoTasksBackend(BaseBackend):
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         super().__init__(alias, options)
-        self._tasks_alias = options.get("backend", DEFAULT_TASK_BACKEND_ALIAS)
-        self._in_transaction = Options(alias, options, *OPTIONS).flag(
-            "enqueue_in_transaction", default=False
-        )
+        self._given = Options(alias, options, "backend", "enqueue_in_transaction")
+        self._tasks_alias = self._given.name("backend", default=DEFAULT_TASK_BACKEND_ALIAS)
+        self._in_transaction = self._given.flag("enqueue_in_transaction", default=False)
         self._tasks_setting: object = None
+        self._registered: dict[str, Task] = {}
         self._read_tasks_setting()
 
     @property
@@ -117,13 +89,16 @@ class DjangoTasksBackend(BaseBackend):
         try:
             _django_tasks[task.name] = django_task(**options)(_function(task))
         except InvalidTask as error:
+            reason = str(error).rstrip(".")  # Django ends its sentences, and so do we
             queues = ", ".join(map(repr, sorted(task_backends[self._tasks_alias].queues)))
             raise InvalidReceiverError(
                 task.name,
-                f"is refused by {self._tasks_described}: {error}",
+                f"is refused by {self._tasks_described}: {reason}",
                 "queue_priority= is a whole number from -100 to 100, and queue_name= "
                 + (f"one of its QUEUES: {queues}." if queues else "any text."),
             ) from error
+        self._refuse_long_queue_name(task)
+        self._registered[task.name] = task
         super().register(task)
 
     def validate_task(self, task: Task) -> None:
@@ -161,33 +136,10 @@ class DjangoTasksBackend(BaseBackend):
 
     def check(self) -> list[CheckMessage]:
         """W005 outside of DEBUG, W006 always."""
-        found: list[CheckMessage] = []
         backend = task_backends[self._tasks_alias]
-        if isinstance(backend, ImmediateBackend | DummyBackend) and not django_settings.DEBUG:
-            what = (
-                "never run"
-                if isinstance(backend, DummyBackend)
-                else "run inside the request, and their errors are only logged"
-            )
-            found.append(
-                CheckWarning(
-                    f"Receivers are tasks of {self._tasks_described}: they {what}.",
-                    hint="Name a backend with a worker in TASKS, for instance "
-                    "django_tasks_db.DatabaseBackend.",
-                    id="signals_plus.W005",
-                )
-            )
-        labels = {_QUEUE_APP, f"{_QUEUE_APP}.{_QUEUE_MODEL}".lower()}
-        if self._queue_database() is not None and not labels & settings.excluded_senders:
-            found.append(
-                CheckWarning(
-                    f"SIGNALS_PLUS_EXCLUDED_SENDERS leaves out {_QUEUE_APP!r}, where the queue "
-                    "writes a row for each task: a task receiver for every sender enqueues a task "
-                    "for that row, and so on without an end.",
-                    hint=f"Add {_QUEUE_APP!r}.",
-                    id="signals_plus.W006",
-                )
-            )
+        found = _django_tasks_checks.check_worker(backend, self._tasks_described)
+        if self._queue_database() is not None:
+            found += _own_rows.check(QUEUE_APP, QUEUE_MODEL, self._registered.values())
         return found
 
     def _enqueue_each(
@@ -213,6 +165,18 @@ class DjangoTasksBackend(BaseBackend):
                 spent += time.monotonic() - started
         return refused
 
+    def _refuse_long_queue_name(self, task: Task) -> None:
+        """Raise what PostgreSQL and MariaDB would raise when the row is written."""
+        if task.queue_name is None or self._queue_database() is None:
+            return
+        field = apps.get_model(QUEUE_APP, QUEUE_MODEL)._meta.get_field("queue_name")
+        if field.max_length is not None and len(task.queue_name) > field.max_length:
+            raise InvalidReceiverError(
+                task.name,
+                f"has queue_name={task.queue_name!r}, which {self._tasks_described} cannot store",
+                f"A queue's name has at most {field.max_length} characters there.",
+            )
+
     def _read_tasks_setting(self) -> None:
         """Look at what TASKS says now: a test may override it. Costs nothing if it is the same."""
         if task_backends.settings is self._tasks_setting:
@@ -221,12 +185,13 @@ class DjangoTasksBackend(BaseBackend):
             backend = task_backends[self._tasks_alias]
         except ImproperlyConfigured as error:
             aliases = ", ".join(map(repr, task_backends.settings))
-            raise self._settings_error(
+            reason = str(error).rstrip(".")  # Django ends some of these with a full stop
+            raise self._given.error(
                 f"backend={self._tasks_alias!r}, and TASKS has no usable backend of that name: "
-                f"{error} It has {aliases}"
+                f"{reason}. TASKS has {aliases}"
             ) from error
         if self._in_transaction and self._queue_database() is None:
-            raise self._settings_error(
+            raise self._given.error(
                 f"enqueue_in_transaction, and {self._tasks_described} writes no row that could "
                 "come and go with a transaction. Use django_tasks_db.DatabaseBackend, with "
                 "'django_tasks_db' in INSTALLED_APPS, or leave the option out"
@@ -244,7 +209,7 @@ class DjangoTasksBackend(BaseBackend):
         ):
             return None
         try:
-            return router.db_for_write(apps.get_model(_QUEUE_APP, _QUEUE_MODEL))
+            return router.db_for_write(apps.get_model(QUEUE_APP, QUEUE_MODEL))
         except LookupError:  # not installed: its own check says so
             return None
 
@@ -254,23 +219,20 @@ class DjangoTasksBackend(BaseBackend):
         return f"TASKS[{self._tasks_alias!r}] ({kind.__qualname__})"
 
     def _backend_error(self, cause: Exception) -> BackendError:
-        error = BackendError(self.alias, f"could not enqueue: {cause!r}")
+        error = BackendError(self.alias, f"could not enqueue: {described(cause)}")
         error.__cause__ = cause
         return error
 
-    def _settings_error(self, problem: str) -> SettingsError:
-        return SettingsError("SIGNALS_PLUS_BACKENDS", f"gives {self.alias!r} {problem}.")
-
 
 def _function(task: Task) -> Callable[[str], None]:
-    """Return the function of the Django task, which is found where Note [Paths] says."""
+    """Return the function of the Django task."""
     name = task.name
 
     def run(payload: str) -> None:
         run_task(name, payload)
 
     run.__name__ = name  # what monitors show
-    run.__qualname__ = _PREFIX + quote(name, safe="").replace(".", ":")
+    run.__qualname__ = attribute_of(name)
     run.__module__ = __name__
     run.__doc__ = task.function.__doc__
     return run

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from ..conf import settings
+from ..conf import DEFAULT_BACKENDS, settings
 from ..exceptions import SettingsError
 from .base import BaseBackend
 
@@ -17,6 +18,8 @@ class BackendHandler:
 
     def __init__(self) -> None:
         self._backends: dict[str, BaseBackend] = {}
+        #: Asked first, whatever the settings say; for tests that capture what is enqueued.
+        self.stand_in: Callable[[str], BaseBackend | None] | None = None
 
     def __getitem__(self, alias: str) -> BaseBackend:
         """Return the backend of an alias.
@@ -24,6 +27,8 @@ class BackendHandler:
         Raises:
             SettingsError: The alias is not in ``SIGNALS_PLUS_BACKENDS``, or its entry is wrong.
         """
+        if self.stand_in is not None and (backend := self.stand_in(alias)):
+            return backend
         # Without a lock: building imports the backend, which may import receivers of this alias.
         if alias not in self._backends:
             self._backends.setdefault(alias, self._build(alias))
@@ -46,23 +51,33 @@ class BackendHandler:
         try:
             backend = import_string(path)
         except ImportError as error:
-            raise SettingsError(
-                "SIGNALS_PLUS_BACKENDS",
-                f"names {path!r} for {alias!r}, which cannot be imported ({error}). Correct the "
-                f"path, or install what it needs{_extra(path)}.",
-            ) from error
+            if entries is DEFAULT_BACKENDS:
+                problem = (
+                    f"is not set, which means Celery, and that cannot be imported ({error}). Name "
+                    f"the backend of your queue in it, or install Celery{_extra(path, error)}."
+                )
+            else:
+                problem = (
+                    f"names {path!r} for {alias!r}, which cannot be imported ({error}). Correct "
+                    f"the path, or install what it needs{_extra(path, error)}."
+                )
+            raise SettingsError("SIGNALS_PLUS_BACKENDS", problem) from error
         if not (isinstance(backend, type) and issubclass(backend, BaseBackend)):
             raise SettingsError("SIGNALS_PLUS_BACKENDS", f"names {path!r}, which is no backend.")
+        if missing := backend.__abstractmethods__:
+            raise SettingsError(
+                "SIGNALS_PLUS_BACKENDS",
+                f"names {path!r}, which is the start of a backend: it has no "
+                f"{', '.join(sorted(missing))}(). Name the backend of your queue.",
+            )
         return backend(alias, entries[alias].get("OPTIONS", {}))
 
 
-_NEED_NOTHING = ("dummy", "immediate", "thread")
-
-
-def _extra(path: str) -> str:
-    """Return how to install what a backend of this package needs."""
+def _extra(path: str, error: ImportError) -> str:
+    """Return how to install the library that a backend of this package misses."""
     package, _, module = path.rpartition(".")[0].rpartition(".")
-    if package != __package__ or module in _NEED_NOTHING:
+    is_library = isinstance(error, ModuleNotFoundError) and error.name != f"{package}.{module}"
+    if package != __package__ or not is_library:
         return ""
     return f": pip install 'django-signals-plus[{module.replace('_', '-')}]'"
 

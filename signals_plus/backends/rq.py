@@ -1,10 +1,9 @@
-"""RQ, through django-rq: each event is a job that carries its receiver's name."""
+"""RQ, through django-rq: each event is a job of its receiver's path."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -12,10 +11,15 @@ from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 from redis import Redis
 from rq.serializers import DefaultSerializer
+from rq.utils import import_attribute
 
-from ..exceptions import BackendError, InvalidReceiverError, SettingsError
-from ._publishing import is_duration
-from ._rq_publishing import Message, Publisher, open_pipeline, open_queue, put
+from ..exceptions import BackendError, InvalidReceiverError, described
+from . import _redis_checks, _rq_options
+from ._options import Options
+from ._paths import check_paths
+from ._rq_publishing import Message, Objection, Outcome, Publisher, connect
+from ._rq_queues import open_queue, takes_many
+from ._unusable import unusable
 from .base import BaseBackend, Refused, Task
 
 # What does not concern the connection: queues that differ in nothing else share it.
@@ -30,15 +34,16 @@ class RQBackend(BaseBackend):
     ``OPTIONS``:
 
     - ``queue_name`` (default ``"default"``): the queue of receivers that name none.
-    - ``publish_timeout``, seconds (default 1.0): how long one step of publishing, to connect, to
-      write or to wait for an answer, may take. A request waits for at most two such steps for a
-      Redis that does not answer, and one more for each Sentinel. Looking up the host name is not
+    - ``publish_timeout``, seconds (default 1.0): how long a request waits for a Redis that does not
+      answer. Half of that is for each step, over the connection that there is and over a new one;
+      each Sentinel has a step more. Looking up the host name is not
       covered: no Python program can bound it.
     """
 
     supports_queue_name = True
     supports_run_after = True
     supports_retries = True
+    required_app = "django_rq"
     option_names = frozenset(
         {
             "at_front", "failure_ttl", "job_timeout", "meta", "on_failure", "on_stopped",
@@ -48,15 +53,11 @@ class RQBackend(BaseBackend):
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         super().__init__(alias, options)
-        self.queue_name = options.get("queue_name", "default")
-        self.publish_timeout = options.get("publish_timeout", 1.0)
-        if unknown := set(options) - {"queue_name", "publish_timeout"}:
-            raise self._settings_error(f"unknown options: {', '.join(sorted(unknown))}")
-        if not is_duration(self.publish_timeout):
-            raise self._settings_error(
-                f"publish_timeout={self.publish_timeout!r}, which is no number of seconds above 0"
-            )
+        given = Options(alias, options, "queue_name", "publish_timeout")
+        self.queue_name = given.name("queue_name", default="default")
+        self.publish_timeout = given.timeout("publish_timeout", default=1.0)
         self._used: set[str] = set()
+        self._registered: dict[str, Task] = {}
         # By process too: a forked child has neither its parent's connections nor its locks.
         self._publishers: list[tuple[int, Mapping[str, Any], Publisher]] = []
 
@@ -70,8 +71,9 @@ class RQBackend(BaseBackend):
                 f"goes to the queue {queue_name!r}, which is not in RQ_QUEUES",
                 f"Add it there, or name another queue_name=. There are: {known}.",
             )
-        _refuse_wrong_options(queue_name, task)
+        _rq_options.check(task, queue_name)
         self._used.add(queue_name)
+        self._registered[task.name] = task
         super().register(task)
 
     def enqueue(self, task: Task, payload: str) -> None:
@@ -83,23 +85,33 @@ class RQBackend(BaseBackend):
         for message in messages:
             by_queue.setdefault(self._queue_name(message[0]), []).append(message)
         return [
-            self._refused(message, error)
+            self._refused(message, outcome)
             for queue_name, those in by_queue.items()
-            for message, error in zip(those, self._publish(queue_name, those), strict=True)
-            if error is not None
+            for message, outcome in zip(those, self._publish(queue_name, those), strict=True)
+            if outcome is not None
         ]
 
     def check(self) -> list[CheckMessage]:
-        """W008 always, since a change fails the jobs that wait. W009 outside of DEBUG."""
-        found: list[CheckMessage] = []
+        """E009, W008 and W017 always: a change fails the jobs that wait. W009 outside of DEBUG."""
+        found = check_paths(self._registered.values(), _rq_options.paths, import_attribute)
         queues = _queues()
         for name in sorted(self._used & queues.keys()):
-            queue = open_queue(name, Redis())
+            try:
+                # Made, not connected.
+                connect(queues[name], self.publish_timeout).connection_pool.make_connection()
+                queue = open_queue(name, Redis())
+            except Exception as error:  # noqa: BLE001 - of django-rq, a cache, the project's class
+                hint = "Correct the entry: django-rq's README says what it may have."
+                found.append(unusable(f"RQ_QUEUES[{name!r}]", error, hint))
+                continue
             if queue.serializer is DefaultSerializer:
                 found.append(_pickle_warning(name))
             if not queue.is_async and not django_settings.DEBUG:
                 found.append(_at_once_warning(name))
         return found
+
+    def check_publish(self, names: Sequence[str]) -> list[CheckMessage]:
+        return _redis_checks.check_publish(self.alias, names)
 
     def close(self) -> None:
         for pid, _, publisher in self._publishers:
@@ -110,12 +122,13 @@ class RQBackend(BaseBackend):
     def _queue_name(self, task: Task) -> str:
         return task.queue_name or self.queue_name
 
-    def _publish(self, queue_name: str, messages: Sequence[Message]) -> list[Exception | None]:
+    def _publish(self, queue_name: str, messages: Sequence[Message]) -> Sequence[Outcome]:
         try:
             publisher = self._publisher(_queues()[queue_name])
+            together = takes_many(queue_name)
         except Exception as error:  # noqa: BLE001 - an entry that django-rq cannot use
             return [error] * len(messages)
-        return publisher.publish(queue_name, messages)
+        return publisher.publish(queue_name, messages, together=together)
 
     def _publisher(self, config: Mapping[str, Any]) -> Publisher:
         key = {name: value for name, value in config.items() if name not in OF_THE_QUEUE}
@@ -126,37 +139,16 @@ class RQBackend(BaseBackend):
         self._publishers.append((os.getpid(), key, publisher))
         return publisher
 
-    def _refused(self, message: Message, cause: Exception) -> Refused:
-        # redis-py's own repr() leaves out what it says.
-        error = BackendError(self.alias, f"could not publish: {type(cause).__name__}: {cause}")
+    def _refused(self, message: Message, outcome: Exception | Objection) -> Refused:
+        is_objection = isinstance(outcome, Objection)
+        cause = outcome.error if isinstance(outcome, Objection) else outcome
+        error = BackendError(self.alias, f"could not publish: {described(cause)}")
         error.__cause__ = cause
-        return Refused(*message, error)
-
-    def _settings_error(self, problem: str) -> SettingsError:
-        return SettingsError(
-            "SIGNALS_PLUS_BACKENDS",
-            f"gives {self.alias!r} {problem}. It takes publish_timeout and queue_name.",
-        )
+        return Refused(*message, error, is_objection)
 
 
 def _queues() -> Mapping[str, Mapping[str, Any]]:
     return getattr(django_settings, "RQ_QUEUES", None) or {}
-
-
-def _refuse_wrong_options(queue_name: str, task: Task) -> None:
-    """Raise if RQ could not make a job: else it would be found out after the commit."""
-    queue = open_pipeline(queue_name, Redis(), (5, 0, 0))  # never executed: nobody is asked
-    # One that is scheduled, since a queue whose ASYNC is off would run it.
-    job = task._replace(run_after=timedelta())
-    try:
-        put(queue, job, "", queue.connection)
-    except Exception as error:  # whatever RQ, or the project's own queue class, makes of them
-        raise InvalidReceiverError(
-            task.name,
-            f"has options of which RQ cannot make a job: {error!r}",
-            "Give retry= a rq.Retry, on_failure= and the like a rq.Callback, and meta= what the "
-            "queue's serializer can write.",
-        ) from error
 
 
 def _pickle_warning(queue_name: str) -> CheckWarning:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ._in_process import Caller, InProcessBackend, Job
@@ -14,8 +16,8 @@ from .base import Task
 class ThreadBackend(InProcessBackend):
     """Run task receivers in threads of the process that enqueues them.
 
-    A task that the process does not live to run is lost: killed, crashed, or ended with
-    ``os._exit``. At a normal end it waits for what is queued and what runs.
+    A task that the process does not live to run is lost: killed, crashed, ended by a signal as
+    uvicorn's, or with ``os._exit``. At a normal end it waits for what is queued and what runs.
 
     The context of whoever enqueues follows the task (trace ids, the active language); its mutes and
     its transaction do not. Each thread has database connections of its own, which are closed when
@@ -42,7 +44,10 @@ class ThreadBackend(InProcessBackend):
         )
         self.ignore_unsupported = given.flag("ignore_unsupported", default=False)
         self._caller = Caller()
-        self._pool = ThreadPool(
+        # By process: uWSGI's forks call none of Python's hooks, and a child has no threads.
+        self._pools: dict[int, ThreadPool] = {}
+        self._make_pool = partial(
+            ThreadPool,
             f"signals_plus backend {alias!r}",
             threads=given.count("threads", default=1),
             queue_size=given.count("queue_size", default=1000),
@@ -58,3 +63,8 @@ class ThreadBackend(InProcessBackend):
     def close(self) -> None:
         """Wait for the tasks for ``drain_timeout`` seconds, and end the threads."""
         self._pool.close()
+
+    @property
+    def _pool(self) -> ThreadPool:
+        pid = os.getpid()
+        return self._pools.get(pid) or self._pools.setdefault(pid, self._make_pool())

@@ -24,5 +24,6 @@ def write(receiver: str, **detail: Any) -> None:
 def read(folder: Path) -> list[dict[str, Any]]:
     """Return all notes, in the order in which they were written."""
     path = folder / NAME
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    # The last one may be under way.
+    return [json.loads(line) for line in lines if line.endswith("\n")]

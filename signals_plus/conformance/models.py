@@ -98,3 +98,45 @@ class Hidden(models.Model):
     """Its default manager finds nothing."""
 
     objects = _Visible()
+
+
+class Payment(models.Model):
+    """Its receiver is durable, and writes an entry for it."""
+
+    name = models.CharField(max_length=50)
+
+
+class Entry(models.Model):
+    """What a durable receiver has written."""
+
+    name = models.CharField(max_length=50)
+
+
+class Letter(models.Model):
+    """Its receiver is durable until the queue has it."""
+
+
+class Doubtful(models.Model):
+    """Its durable receiver writes an entry, and fails for the first two times."""
+
+
+class Hopeless(models.Model):
+    """Its durable receiver fails."""
+
+
+class Ledger(models.Model):
+    """One of many rows of a transaction, for a durable receiver."""
+
+    number = models.IntegerField()
+
+
+class Draft(models.Model):
+    """Saved again and again, for a durable receiver that wants the last state."""
+
+    text = models.CharField(max_length=50)
+
+
+class Step(models.Model):
+    """One after the other."""
+
+    number = models.IntegerField()

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import journal
-
 
 def eventually(condition: Callable[[], Any], what: str, *, seconds: float = 30) -> Any:
     """Return what the condition returns once that is true.
@@ -118,8 +116,3 @@ class Worker:
         if self.process.poll() is not None:
             raise AssertionError(f"the worker ended:\n{self.said()}")
         return ready in self.said()[offset:]
-
-
-def runs(folder: Path, receiver: str) -> list[dict[str, Any]]:
-    """Return what each run of a receiver wrote down."""
-    return [run for run in journal.read(folder) if run.pop("receiver") == receiver]

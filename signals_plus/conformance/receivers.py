@@ -59,16 +59,17 @@ def save_page_again(sender: Any, instance: Page, **kwargs: Any) -> None:
 @receiver_task(post_save, sender=Left)
 def save_right(sender: Any, instance: Left, **kwargs: Any) -> None:
     """Save a row whose receiver saves this row."""
-    journal.write("save_right")
     instance.right.save()
+    # Last: whoever reads it may rely on what follows from the run being in the queue.
+    journal.write("save_right")
 
 
 @receiver_task(post_save, sender=Right)
 def save_left(sender: Any, instance: Right, **kwargs: Any) -> None:
     """Save a row whose receiver saves this row."""
-    journal.write("save_left")
     instance.left.saves += 1
     instance.left.save()
+    journal.write("save_left")
 
 
 def make_closure(label: str) -> Callable[..., None]:
@@ -207,3 +208,8 @@ def mark(sender: Any, instance: Marker, **kwargs: Any) -> None:
 def note_failure(task_name: str, error: Exception, **kwargs: Any) -> None:
     """Note what a queue did not take."""
     journal.write("enqueue_failed", task_name=task_name, error=type(error).__name__)
+
+
+# Nor has it one to write them to the outbox, and a process that runs tasks itself dies with them.
+if settings.CONFORMANCE_DURABLE:
+    from . import durable_receivers  # noqa: F401 - they are connected

@@ -115,11 +115,88 @@ def described() -> None:
     row.save(update_fields=["name"])
 
 
+def payment() -> None:
+    for using in settings.CONFORMANCE_ALIASES:
+        save("Payment", using, name=using)
+
+
+def payment_rolled_back() -> None:
+    from .models import Payment
+
+    with transaction.atomic():
+        Payment.objects.create(name="kept")
+        with transaction.atomic():
+            Payment.objects.create(name="savepoint")
+            transaction.set_rollback(True)
+    with transaction.atomic():
+        Payment.objects.create(name="transaction")
+        transaction.set_rollback(True)
+
+
+def payment_lost() -> None:
+    """Save for a queue that takes what it is given, and forgets it."""
+    from ..backends.dummy import DummyBackend
+    from ..backends.handler import backends
+
+    backends.stand_in = lambda alias: DummyBackend(alias, {"keep": False})
+    try:
+        save("Payment", name="lost")
+    finally:
+        backends.stand_in = None
+
+
+def ledger() -> None:
+    from .models import Ledger
+
+    with transaction.atomic():
+        for number in range(2500):
+            Ledger.objects.create(number=number)
+        with transaction.atomic():
+            Ledger.objects.create(number=-1)
+            transaction.set_rollback(True)
+
+
+def draft() -> None:
+    from .models import Draft
+
+    with transaction.atomic():
+        row = Draft.objects.create(text="a")
+        for row.text in ("b", "c"):
+            row.save()
+
+
+def steps() -> None:
+    from .models import Step
+
+    for number in range(5):
+        with transaction.atomic():
+            Step.objects.create(number=number)
+
+
+def make_due() -> None:
+    """Let all waiting come to an end."""
+    from django.db.models import F
+
+    from ..outbox.models import Message
+
+    for using in settings.CONFORMANCE_ALIASES:
+        Message.objects.using(using).update(due_at=F("created_at"))
+
+
+def relay() -> None:
+    """Enqueue again what is not done."""
+    from ..outbox.relay import Relay
+
+    make_due()
+    Relay(settings.CONFORMANCE_ALIASES).drain()
+
+
 SCENARIOS: Mapping[str, Callable[[], None]] = {
     each.__name__: each
     for each in (
         migrate, pair, pair_again, rolled_back, many, slow, imported, parcel,
-        parcel_gone, gone, described,
+        parcel_gone, gone, described, payment, payment_rolled_back, payment_lost, ledger, draft,
+        steps, make_due, relay,
     )
 }  # fmt: skip
 

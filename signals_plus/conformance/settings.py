@@ -17,6 +17,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "signals_plus",
+    "signals_plus.outbox",
     "signals_plus.conformance",
     *_GIVEN["apps"],
 ]
@@ -39,6 +40,7 @@ CONFORMANCE_RETRY_OPTIONS = ""
 CONFORMANCE_QUEUE_NAME = ""
 CONFORMANCE_RUN_AFTER = False
 CONFORMANCE_MERGES = True
+CONFORMANCE_DURABLE = True
 CONFORMANCE_ALIASES = ["default", "other"]
 
 globals().update(_GIVEN["settings"])

@@ -10,11 +10,13 @@ from __future__ import annotations
 from .chains import encode as encode_chain
 from .fragments import encode_event, with_arguments
 from .labels import signal_labels, signal_of
-from .messages import EventData, Message, compose, decode, load
+from .loading import load
+from .messages import VERSION, EventData, Message, compose, decode
 from .shapes import Fragment, joined
 from .types import payload_type
 
 __all__ = [
+    "VERSION",
     "EventData",
     "Fragment",
     "Message",

@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..lineage import Chain, Link, Others, Row
+from ..lineage import Chain
+from ..links import Link, Others, Row
 
 # So many bytes of the rows of batches travel with each event that they cause, some thousands of
 # rows. For the rest, the limit of a chain's length is the guard.

@@ -37,7 +37,7 @@ class Rows:
     def want_each(self, label: Any, alias: Any, pks: Any) -> list[tuple[Group, Any]]:
         """Note rows of one model and database; return what ``find`` is to be given for each."""
         group = self._group(label, alias)
-        keys = [_key(group[0], pk) for pk in pks]
+        keys = [key_of(group[0], pk) for pk in pks]
         self._wanted.setdefault(group, {}).update(dict.fromkeys(keys))
         return [(group, key) for key in keys]
 
@@ -83,7 +83,7 @@ class Rows:
             raise _no_row(reference)
         label, alias, pk = reference
         group = self._group(label, alias)
-        return group, _key(group[0], pk)
+        return group, key_of(group[0], pk)
 
     def _group(self, label: Any, alias: Any) -> Group:
         if type(label) is not str or type(alias) is not str:
@@ -153,8 +153,12 @@ def _references(value: Any) -> Iterator[Any]:
                 waiting.extend(value.values())
 
 
-def _key(model: type[models.Model], pk: Any) -> Any:
-    """Return the primary key as rows of the model have it."""
+def key_of(model: type[models.Model], pk: Any) -> Any:
+    """Return a primary key, as a payload has it, as rows of the model have it.
+
+    Raises:
+        Fault: No row can have it.
+    """
     field: Any = model._meta.pk
     try:
         if isinstance(field, models.CompositePrimaryKey):

@@ -16,6 +16,7 @@ from signals_plus.backends.dummy import DummyBackend
 from signals_plus.backends.handler import backends
 from signals_plus.exceptions import BackendError, InvalidReceiverError, UnknownReceiverError
 from signals_plus.registry import registry
+from signals_plus.testing import receivers_of
 from tests.testapp.models import Item, Tag
 
 A = Task(name="shop.a", function=print, run=print)
@@ -141,6 +142,15 @@ class TestRefuseUnsupported:
             InvalidReceiverError, match=r"has the option 'tll'.*It takes retries, ttl\."
         ):
             Plain().refuse_unsupported(A._replace(options={"tll": 5}))
+
+    def test_names_the_keywords_that_are_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who writes ``queue=``, as other libraries do, is shown ``queue_name=``."""
+        monkeypatch.setattr(Plain, "option_names", frozenset({"ttl"}))
+        monkeypatch.setattr(Plain, "supports_queue_name", True)
+        monkeypatch.setattr(Plain, "supports_run_after", True)
+
+        with pytest.raises(InvalidReceiverError, match=r"It takes queue_name, run_after, ttl\.$"):
+            Plain().refuse_unsupported(A._replace(options={"queue": "mail"}))
 
     def test_leaves_options_to_register(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the class names none because there is no list of them."""
@@ -284,7 +294,44 @@ class TestTransactionAlias:
             "Receiver 'shop.a' merges events, and its backend enqueues within the transaction. "
             "Leave out batch= and coalesce=, or name a backend that waits for the commit."
         )
+        assert receivers_of(post_save, Item) == []
+
+    @pytest.mark.parametrize("merging", ["batch", "coalesce"])
+    def test_merges_nothing_when_settings_change(self, merging: str, settings: Any) -> None:
+        """A test may swap the backend of a receiver that is connected: refused with the event."""
+        within = settings.SIGNALS_PLUS_BACKENDS
+        settings.SIGNALS_PLUS_BACKENDS = {
+            "default": {"BACKEND": "signals_plus.backends.dummy.DummyBackend"}
+        }
+        options: Any = {merging: True}
+        receiver_task(post_save, sender=Item, name="shop.a", **options)(handle_many)
+        settings.SIGNALS_PLUS_BACKENDS = within
+
+        with (
+            pytest.raises(InvalidReceiverError, match=r"'shop.a' merges events"),
+            transaction.atomic(),
+        ):
+            Item.objects.create()
+
+        assert (Item.objects.count(), Tag.objects.count()) == (0, 0)
+
+    def test_refuses_to_wait_for_another_database(self) -> None:
+        """It can never work: when the receiver is connected."""
+        with pytest.raises(InvalidReceiverError) as caught:
+            receiver_task(post_save, sender=Item, name="shop.a", using="other")(handle)
+
+        assert str(caught.value) == (
+            "Receiver 'shop.a' has using='other', and its backend enqueues within transactions on "
+            "'default'. Leave it out, or name a backend that waits for the commit."
+        )
         assert not post_save.has_listeners(Item)
+
+    def test_takes_its_own_database(self) -> None:
+        receiver_task(post_save, sender=Item, name="shop.a", using="default")(handle)
+
+        Item.objects.create()
+
+        assert Tag.objects.filter(name="shop.a").exists()
 
     def test_refuses_events_of_other_databases(self) -> None:
         """Inside their transaction, which is rolled back: its end is not that of the queue's."""

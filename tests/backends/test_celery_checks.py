@@ -1,18 +1,25 @@
-"""W002, W003 and W004: what system checks say of the project's Celery app."""
+"""W002 to W004 and W012: what system checks say of the project's Celery app."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import celery
 import pytest
-from celery import Celery, _state
-from django.core.checks import CheckMessage
+from celery import Task as CeleryTask
+from celery import _state
+from django.core.checks import ERROR, CheckMessage
+from kombu import Queue
 
+from signals_plus.backends.base import Task
 from signals_plus.backends.handler import backends
+from signals_plus.exceptions import InvalidReceiverError
 from tests.backends.conftest import MakeApp
 
 PROJECT = {
@@ -101,6 +108,223 @@ class TestW002:
         assert ids(backends["default"].check()) == ["signals_plus.W003"]
 
 
+class Bounded(CeleryTask):
+    time_limit = 10
+
+
+class ToMain(CeleryTask):
+    queue = "main"
+
+
+class Choosing(CeleryTask):
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        return super().apply_async(*args, **{**options, "queue": "main"})
+
+
+class Annotation:
+    """The project's own, of which nobody knows what it says."""
+
+    def annotate(self, task: CeleryTask) -> dict[str, Any]:
+        return {"queue": "main", "time_limit": 30}
+
+
+ONLY_MAIN: dict[str, Any] = {
+    "task_create_missing_queues": False, "task_queues": [Queue("main")],
+}  # fmt: skip
+
+IMPOSSIBLE: list[tuple[Task, dict[str, Any], str]] = [
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 90}),
+        {"task_time_limit": 60},
+        "a soft_time_limit of 90 s, and a time_limit of 60 s",
+    ),
+    (
+        Task("shop.slow", print, print, options={"time_limit": 30, "soft_time_limit": None}),
+        {"task_soft_time_limit": 45},
+        "a soft_time_limit of 45 s, and a time_limit of 30 s",
+    ),
+    (
+        Task("shop.mail", print, print, queue_name="mial"),
+        {"task_create_missing_queues": False, "task_queues": [Queue("mail")]},
+        "the queue 'mial', which is not in task_queues",
+    ),
+    (
+        Task("shop.mail", print, print, options={"queue": "mial"}),
+        {"task_create_missing_queues": False},
+        "the queue 'mial', which is not in task_queues",
+    ),
+    (
+        Task("shop.mail", print, print),
+        {"task_create_missing_queues": False, "task_queues": [Queue("mail")]},
+        "which is not in task_queues",  # the default queue
+    ),
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 10.5, "time_limit": 10}),
+        {},
+        "a soft_time_limit of 10.5 s, and a time_limit of 10 s",
+    ),
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 20, "base": Bounded}),
+        {},
+        "a soft_time_limit of 20 s, and a time_limit of 10 s",
+    ),
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 20}),
+        {"task_annotations": {"*": {"time_limit": 5}}},
+        "a soft_time_limit of 20 s, and a time_limit of 5 s",
+    ),
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 20}),
+        {"task_annotations": [{"shop.other": {}}, {"*": {"time_limit": 5}}]},
+        "a soft_time_limit of 20 s, and a time_limit of 5 s",
+    ),
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 20}),
+        {"task_time_limit": 10, "task_annotations": {"*": {"time_limit": None}}},
+        "a soft_time_limit of 20 s, and a time_limit of 10 s",
+    ),
+    (
+        Task("shop.late", print, print, options={"countdown": 4, "expires": 2}),
+        {},
+        "expires after 2 s, and waits for 4 s: it would never run",
+    ),
+    (
+        Task("shop.late", print, print, run_after=timedelta(minutes=5), options={"expires": 300}),
+        {},
+        "expires after 300 s, and waits for 300.0 s",
+    ),
+    (
+        Task("shop.late", print, print, run_after=timedelta(minutes=5)),
+        {"task_annotations": {"shop.*": {}, "*": {"expires": 60}}},
+        "expires after 60 s, and waits for 300.0 s",
+    ),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_annotations": {"*": {"queue": "mian"}}},
+        "the queue 'mian', which is not in task_queues",
+    ),
+]
+
+POSSIBLE: list[tuple[Task, dict[str, Any]]] = [
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 30}),
+        {"task_time_limit": 60, "task_soft_time_limit": 90},
+    ),
+    (Task("shop.mail", print, print, queue_name="new"), {}),
+    (
+        Task("shop.mail", print, print, queue_name="mail"),
+        {"task_create_missing_queues": False, "task_queues": [Queue("mail")]},
+    ),
+    (
+        Task("shop.mail", print, print, options={"queue": Queue("new")}),
+        {"task_create_missing_queues": False, "task_queues": [Queue("mail")]},
+    ),
+    (Task("shop.mail", print, print), {"task_create_missing_queues": False}),
+    (
+        Task("shop.mail", print, print),
+        {
+            "task_create_missing_queues": False,
+            "task_queues": [Queue("mail")],
+            "task_routes": {"shop.*": {"queue": "mail"}},
+        },
+    ),
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 20}),
+        {"task_time_limit": 10, "task_annotations": {"*": {"time_limit": 30}}},
+    ),
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 20, "base": Bounded}),
+        {"task_annotations": ({"*": {"time_limit": 30}},)},
+    ),
+    (
+        Task("shop.slow", print, print, options={"soft_time_limit": 20}),
+        {"task_time_limit": 10, "task_annotations": Annotation()},
+    ),
+    (
+        Task("shop.late", print, print, run_after=timedelta(minutes=5), options={"expires": 60}),
+        {"task_annotations": {"*": {"expires": 600}}},
+    ),
+    (Task("shop.late", print, print, options={"countdown": 4, "expires": 5}), {}),
+    (Task("shop.mail", print, print, options={"base": ToMain}), ONLY_MAIN),
+    (Task("shop.mail", print, print, options={"base": Choosing}), ONLY_MAIN),
+    (Task("shop.mail", print, print), {**ONLY_MAIN, "task_annotations": {"*": {"queue": "main"}}}),
+    (Task("shop.mail", print, print), {**ONLY_MAIN, "task_annotations": [Annotation()]}),
+]
+
+
+class TestE008:
+    @pytest.mark.parametrize("debug", [True, False])
+    @pytest.mark.parametrize(("task", "conf", "problem"), IMPOSSIBLE)
+    def test_says_what_celery_would_not_publish(
+        self,
+        task: Task,
+        conf: dict[str, Any],
+        problem: str,
+        debug: bool,
+        make_app: MakeApp,
+        settings: Any,
+    ) -> None:
+        """The receiver and the app are at odds; while Django starts that cannot be known."""
+        settings.DEBUG = debug
+        app = make_app("amqp://localhost", **conf)
+        backends["default"].register(task)
+
+        (error,) = backends["default"].check()
+
+        assert (error.id, error.level) == ("signals_plus.E008", ERROR)
+        assert error.msg.startswith(f"Receiver {task.name!r} ")
+        assert problem in error.msg
+        assert error.hint
+        assert not app.finalized  # modules that are yet to come may wait for that
+
+    @pytest.mark.parametrize(("task", "conf", "problem"), IMPOSSIBLE)
+    def test_is_an_error_of_the_first_event(
+        self, task: Task, conf: dict[str, Any], problem: str, make_app: MakeApp
+    ) -> None:
+        """Inside its transaction: web servers run no checks."""
+        make_app(**conf)
+        # Celery keeps what a name was first given.
+        task = task._replace(name=f"shop.{uuid.uuid4().hex}")
+        backends["default"].register(task)
+
+        with pytest.raises(InvalidReceiverError, match=problem):
+            backends["default"].validate_task(task)
+
+    def test_is_an_error_of_the_first_event_with_an_annotation(self, make_app: MakeApp) -> None:
+        """task_annotations are known once the app is finalized."""
+        make_app(task_annotations={"*": {"time_limit": 60}})
+        name = f"shop.{uuid.uuid4().hex}"
+        task = Task(name, print, print, options={"soft_time_limit": 90})
+
+        with pytest.raises(InvalidReceiverError, match="limit of 90 s, and a time_limit of 60 s"):
+            backends["default"].validate_task(task)
+
+    @pytest.mark.parametrize(("task", "conf"), POSSIBLE)
+    def test_is_silent_for_what_it_would(
+        self, task: Task, conf: dict[str, Any], make_app: MakeApp
+    ) -> None:
+        """Before the app is finalized, and by the first event after that."""
+        make_app("amqp://localhost", **conf)
+        task = task._replace(name=f"shop.{uuid.uuid4().hex}")
+        backends["default"].register(task)
+
+        assert backends["default"].check() == []
+        backends["default"].validate_task(task)
+
+    @pytest.mark.parametrize(("task", "conf"), POSSIBLE)
+    def test_is_silent_for_what_is_published(
+        self, task: Task, conf: dict[str, Any], make_app: MakeApp
+    ) -> None:
+        """Celery itself has the last word."""
+        if celery.VERSION < (5, 5) and "task_queues" in conf:
+            pytest.skip("it publishes nothing where the default queue is not in task_queues")
+        make_app(**conf)
+        task = task._replace(name=f"shop.{uuid.uuid4().hex}")
+        backends["default"].validate_task(task)
+
+        assert backends["default"].enqueue_many([(task, "1")]) == []
+
+
 class TestW003:
     @pytest.mark.parametrize(
         ("conf", "what"),
@@ -162,9 +386,95 @@ class TestW004:
 
         assert backends["default"].check() == []
 
-    def test_leaves_an_unknown_transport_to_celery(self, make_app: MakeApp) -> None:
-        """Celery's own error, when it is used, says what there is."""
-        app: Celery = make_app("nosuch://localhost")
 
-        assert app.conf.broker_url == "nosuch://localhost"
+class TestE009:
+    @pytest.mark.parametrize("debug", [True, False])
+    def test_says_that_there_is_no_such_transport(
+        self, make_app: MakeApp, settings: Any, debug: bool
+    ) -> None:
+        """Each event would be lost, after its commit."""
+        settings.DEBUG = debug
+        make_app("nosuch://localhost")
+
+        (error,) = backends["default"].check()
+
+        assert (error.id, error.level) == ("signals_plus.E009", ERROR)
+        assert error.msg.startswith("The broker of the Celery app 'app0' cannot be used: ")
+        assert error.hint
+
+    def test_is_silent_where_nothing_is_published(self, make_app: MakeApp, settings: Any) -> None:
+        settings.DEBUG = True
+        make_app("nosuch://localhost", task_always_eager=True)
+
         assert backends["default"].check() == []
+
+
+class TestW017:
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ({"Strategy": "nosuch.Strategy"}, ["signals_plus.W017"]),
+            ({"Request": "celery.worker.request:Nosuch"}, ["signals_plus.W017"]),
+            ({"Request": "celery.worker.request:Request", "Strategy": CeleryTask}, []),
+            ({"acks_late": True}, []),
+        ],
+    )
+    @pytest.mark.parametrize("debug", [True, False])
+    def test_warns_of_what_cannot_be_imported(
+        self,
+        make_app: MakeApp,
+        settings: Any,
+        options: dict[str, Any],
+        expected: list[str],
+        debug: bool,
+    ) -> None:
+        """The worker would end when it starts."""
+        settings.DEBUG = debug
+        make_app("amqp://localhost")
+        backends["default"].register(Task("shop.score", print, print, options=options))
+
+        assert ids(backends["default"].check()) == expected
+
+
+class TestW012:
+    def found(self, task: Task) -> list[str | None]:
+        backends["default"].register(task)
+        return ids(backends["default"].check())
+
+    @pytest.mark.parametrize("broker", ["amqp://localhost", "filesystem://"])
+    def test_warns_of_priorities_without_effect(self, broker: str, make_app: MakeApp) -> None:
+        """Tasks go out in the order in which they were enqueued, and nobody hears of it."""
+        make_app(broker)
+
+        assert self.found(Task("shop.urgent", print, print, queue_priority=5)) == [
+            "signals_plus.W012"
+        ]
+        assert "shop.urgent: queue_priority=" in backends["default"].check()[0].msg
+
+    @pytest.mark.parametrize(
+        "conf",
+        [
+            {"task_queue_max_priority": 10},
+            {"task_queues": [Queue("a"), Queue("b", max_priority=10)]},
+            {"task_queues": [Queue("b", queue_arguments={"x-max-priority": 10})]},
+        ],
+    )
+    def test_is_silent_for_queues_with_priorities(
+        self, conf: dict[str, Any], make_app: MakeApp
+    ) -> None:
+        """RabbitMQ has them where a queue is declared so."""
+        make_app("amqp://localhost", **conf)
+
+        assert self.found(Task("shop.urgent", print, print, queue_priority=5)) == []
+
+    def test_is_silent_for_redis(self, make_app: MakeApp) -> None:
+        """Which needs nothing."""
+        make_app("redis://localhost", broker_transport_options={"socket_timeout": 5})
+
+        assert self.found(Task("shop.urgent", print, print, queue_priority=5)) == []
+
+    def test_is_silent_without_priorities(self, make_app: MakeApp) -> None:
+        """No receiver asks for any."""
+        make_app("amqp://localhost")
+
+        assert self.found(Task("shop.usual", print, print)) == []

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery import Celery, Task, _state, signals
+from celery.exceptions import Reject
 from celery.utils.dispatch import Signal
 from django.db.models.signals import post_save
 from kombu import Connection, Message, Queue
@@ -20,6 +21,7 @@ from signals_plus.backends.base import Task as ReceiverTask
 from signals_plus.backends.handler import backends
 from signals_plus.registry import registry
 from tests.backends.conftest import MakeApp
+from tests.errors import UNSAYABLE, Unsayable
 from tests.services import (
     Gate,
     broker_url,
@@ -62,6 +64,17 @@ class Counting(Task):
     def apply_async(self, args: Any = None, *rest: Any, **options: Any) -> Any:
         self.seen.append(args[0])
         return super().apply_async(args, *rest, **options)
+
+
+class Choosy(Task):
+    """Will not publish a message whose payload ends in 1."""
+
+    def apply_async(self, args: Any = None, *others: Any, **options: Any) -> Any:
+        if args[0].endswith("1"):
+            raise Reject("a message that the project does not want", requeue=False)
+        if args[0] == "unsayable":
+            raise Unsayable
+        return super().apply_async(args, *others, **options)
 
 
 class AnswerLost(Task):
@@ -335,6 +348,30 @@ class TestEagerApp:
         assert logged[0].exc_info is not None
 
 
+class TestMessageThatCannotBeMade:
+    def test_is_objected_to(self, make_app: MakeApp) -> None:
+        """By an apply_async of the project's: that does not change, whenever it is tried."""
+        app = make_app(task_cls=Choosy)
+        messages = numbered(make_task("shop.objection"), 3)
+
+        refused = enqueue(*messages)
+
+        assert [each.payload for each in refused] == texts(messages)[1:2]
+        assert [each.is_objection for each in refused] == [True]
+        assert len(taken(app)) == 2
+
+    def test_is_objected_to_without_a_text(self, make_app: MakeApp) -> None:
+        """The text of an exception is made by its class, which may be the project's."""
+        app = make_app(task_cls=Choosy)
+        task = make_task("shop.objection")
+
+        refused = enqueue((task, "unsayable"), (task, "2"))
+
+        assert [each.payload for each in refused] == ["unsayable"]
+        assert UNSAYABLE in str(refused[0].error)
+        assert len(taken(app)) == 1
+
+
 class TestBrokerThatCannotBe:
     def test_is_no_reason_to_lose_a_message(self, make_app: MakeApp) -> None:
         """A transport that is not installed is known of only when it is used."""
@@ -345,6 +382,7 @@ class TestBrokerThatCannotBe:
 
         assert [each.payload for each in refused] == texts(messages)
         assert "No such transport: nosuch" in str(refused[0].error)
+        assert not any(each.is_objection for each in refused)
 
 
 @each_broker
@@ -450,6 +488,7 @@ class TestManyMessages:
         took = seconds(lambda: refused.extend(enqueue(*messages)))
 
         assert [each.payload for each in refused] == texts(messages)
+        assert not any(each.is_objection for each in refused)
         assert took < 10
 
 
@@ -471,6 +510,7 @@ class TestObjection:
         assert len(sent) == 10
         assert gate.accepted == 1
         assert {each.payload for each in refused} == set(texts(numbered(a, 60))) - set(sent)
+        assert not any(each.is_objection for each in refused)  # the queue is worked off some time
         assert payloads_in(url, app.conf.task_default_queue) == texts(numbered(b, 60))
 
     def test_of_rabbitmq_to_the_queue_costs_few_connections(self, make_app: MakeApp) -> None:
@@ -516,6 +556,7 @@ class TestObjection:
         before = payloads_in(url, f"{bad}-before")
         left = [each.payload for each in refused]
         assert left
+        assert not any(each.is_objection for each in refused)
         assert before == texts(numbered(a, 200))[: len(before)]
         assert left == texts(numbered(a, 200))[-len(left) :]
         assert len(set(before) & set(left)) <= 100

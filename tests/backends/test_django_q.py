@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from multiprocessing import Event, Value
 from typing import Any
 
 import pytest
+from django.core.checks import ERROR
 from django.db import connection, transaction
 from django.db.models import Model
 from django.db.models.signals import post_save
@@ -33,8 +34,9 @@ from signals_plus.backends.base import Task, run_task
 from signals_plus.backends.django_q import RUN_TASK, DjangoQBackend
 from signals_plus.backends.handler import backends
 from signals_plus.exceptions import BackendError, InvalidReceiverError, SettingsError
-from signals_plus.signals import enqueue_failed
+from signals_plus.testing import capture_signals, run_on_commit
 from tests.django_q_project.tables import installed, make_tables
+from tests.errors import UNSAYABLE, Unsayable
 from tests.testapp.models import Item, Tag
 
 PATH = "signals_plus.backends.django_q.DjangoQBackend"
@@ -70,19 +72,6 @@ def use(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Use:
     return use
 
 
-@pytest.fixture
-def failures() -> Iterator[list[dict[str, Any]]]:
-    """Record what enqueue_failed sends."""
-    received: list[dict[str, Any]] = []
-
-    def record(**kwargs: Any) -> None:
-        received.append(kwargs)
-
-    enqueue_failed.connect(record)
-    yield received
-    enqueue_failed.disconnect(record)
-
-
 def score(sender: Any, instance: Item, **kwargs: Any) -> None:
     """The task of most of these tests."""
 
@@ -105,17 +94,23 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "problem"),
         [
-            ({"clusters": "a"}, "unknown options: clusters"),
-            ({"cluster": ""}, "cluster=''"),
-            ({"cluster": "a" * 101}, "no cluster's name"),
-            ({"cluster": None}, "cluster=None"),
-            ({"publish_timeout": 0}, "publish_timeout=0"),
-            ({"publish_timeout": "1"}, "publish_timeout='1'"),
-            ({"enqueue_in_transaction": "yes"}, "neither True nor False"),
+            (
+                {"clusters": "a"},
+                "gives 'default' unknown options: clusters. It takes cluster, publish_timeout, enq",
+            ),
+            ({"cluster": ""}, "cluster='': it has to be a name of at most 100 characters."),
+            ({"cluster": "a" * 101}, "a': it has to be a name of at most 100 characters."),
+            ({"cluster": None}, "cluster=None: it has to be a name"),
+            (
+                {"publish_timeout": 0},
+                "publish_timeout=0: it has to be a number of seconds above 0, up to",
+            ),
+            ({"publish_timeout": "1"}, "publish_timeout='1': it has to be a number"),
+            ({"enqueue_in_transaction": "yes"}, "='yes': it has to be True or False."),
         ],
     )
     def test_that_cannot_be_used(self, use: Use, options: dict[str, Any], problem: str) -> None:
-        with pytest.raises(SettingsError, match=problem):
+        with pytest.raises(SettingsError, match=re.escape(problem)):
             use(**options)
 
     @pytest.mark.parametrize(
@@ -125,7 +120,7 @@ class TestOptions:
             {"ORM": None, "MONGO": {"host": "localhost"}},
             {"SQS": {}},
             {"IRON_MQ": {"host": "localhost"}},
-            {"BROKER_CLASS": "shop.Broker"},
+            {"BROKER_CLASS": "django_q.brokers.orm.ORM"},
         ],
     )
     def test_only_rows_can_be_part_of_a_transaction(self, use: Use, conf: dict[str, Any]) -> None:
@@ -152,6 +147,9 @@ class TestReceiverOptions:
             {"timeout": "30"},
             {"timeout": True},
             {"timeout": 0.5},
+            {"timeout": 2**31},
+            {"timeout": 10**400},
+            {"cached": 2**31},
             {"group": "a" * 101},
             {"hook": print},
             {"hook": "print"},
@@ -167,7 +165,7 @@ class TestReceiverOptions:
     def test_that_can_be_used(self, use: Use) -> None:
         options = {
             "ack_failure": False, "cached": 60, "group": "a", "hook": "shop.hook", "save": True,
-            "timeout": 30,
+            "timeout": 2**31 - 1,
         }  # fmt: skip
 
         use().refuse_unsupported(a_task(options=options, run_after=timedelta(1), queue_name="b"))
@@ -195,14 +193,12 @@ class TestReceiverOptions:
 
 
 class TestMessage:
-    def test_names_its_receiver(
-        self, use: Use, committing: Callable[[], AbstractContextManager[None]]
-    ) -> None:
+    def test_names_its_receiver(self, use: Use, database: str) -> None:
         """In all columns that the admin shows; the function is the same for all receivers."""
         use()
         receiver_task(post_save, sender=Item, name="shop.receivers.score")(score)
 
-        with committing():
+        with run_on_commit():
             saved()
 
         row = OrmQ.objects.get()
@@ -284,24 +280,39 @@ class TestMessage:
         assert now.lock < before + timedelta(minutes=10)
 
     @in_real_transactions
-    def test_a_receiver_of_pre_enqueue_may_fail(self, use: Use) -> None:
+    def test_that_cannot_be_written_keeps_no_other_from_it(self, use: Use) -> None:
+        """Though they are written together."""
+        backend = use()
+        never = a_task(name="shop.receivers.never", run_after=timedelta.max)
+
+        refused = backend.enqueue_many([(a_task(), "1"), (never, "2"), (a_task(), "3")])
+
+        assert [each.payload for each in refused] == ["2"]
+        assert [row.args()[1] for row in OrmQ.objects.order_by("pk")] == ["1", "3"]
+
+    @in_real_transactions
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [(LookupError("of the project's own"), "of the project's own"), (Unsayable(), UNSAYABLE)],
+    )
+    def test_a_receiver_of_pre_enqueue_may_fail(
+        self, error: Exception, text: str, use: Use
+    ) -> None:
         """What it fails for is refused, and the rest is enqueued."""
 
         def refuse_a(task: dict[str, Any], **kwargs: Any) -> None:
             if task["name"].endswith(".a"):
-                raise LookupError("of the project's own")
+                raise error
 
         backend = use()
         django_q_signals.pre_enqueue.connect(refuse_a)
-        try:
-            refused = backend.enqueue_many(
-                [(a_task(), "1"), (a_task(name="shop.receivers.b"), "2"), (a_task(), "3")]
-            )
-        finally:
-            django_q_signals.pre_enqueue.disconnect(refuse_a)
+        refused = backend.enqueue_many(
+            [(a_task(), "1"), (a_task(name="shop.receivers.b"), "2"), (a_task(), "3")]
+        )
 
         assert [each.payload for each in refused] == ["1", "3"]
-        assert "of the project's own" in str(refused[0].error)
+        assert text in str(refused[0].error)
+        assert all(each.is_objection for each in refused)
         assert [row.args()[1] for row in OrmQ.objects.all()] == ["2"]
 
 
@@ -347,13 +358,11 @@ class TestConnection:
             transaction.set_autocommit(True, using="other")
         assert Tag.objects.using("other").count() == 1
 
-    def test_works_in_both_kinds_of_test(
-        self, use: Use, committing: Callable[[], AbstractContextManager[None]]
-    ) -> None:
+    def test_works_in_both_kinds_of_test(self, use: Use, database: str) -> None:
         use()
         receiver_task(post_save, sender=Item)(score)
 
-        with committing():
+        with run_on_commit():
             saved()
 
         assert (Item.objects.count(), OrmQ.objects.count()) == (1, 1)
@@ -379,19 +388,17 @@ class TestQueueOnAnotherDatabase:
 
         assert OrmQ.objects.using("other").count() == 1
 
-    def test_is_lost_with_a_transaction_that_rolls_back(
-        self, failures: list[dict[str, Any]]
-    ) -> None:
+    def test_is_lost_with_a_transaction_that_rolls_back(self, failures: capture_signals) -> None:
         """What the how-to warns of: the item is there, and its task is not."""
         with transaction.atomic(using="other"):
             saved()
             transaction.set_rollback(True, using="other")
 
         assert (Item.objects.count(), OrmQ.objects.using("other").count()) == (1, 0)
-        assert failures == []
+        failures.assert_not_sent()
 
     def test_does_no_harm_to_a_transaction_if_it_fails(
-        self, monkeypatch: pytest.MonkeyPatch, failures: list[dict[str, Any]]
+        self, monkeypatch: pytest.MonkeyPatch, failures: capture_signals
     ) -> None:
         """The failure is reported; what else is in the transaction commits."""
         a_row_without_room(monkeypatch)
@@ -403,7 +410,7 @@ class TestQueueOnAnotherDatabase:
 
         assert Tag.objects.using("other").count() == 2
         (failure,) = failures
-        assert isinstance(failure["error"], BackendError)
+        assert isinstance(failure.kwargs["error"], BackendError)
 
 
 class TestInTransaction:
@@ -566,8 +573,41 @@ class TestSync:
         assert seen == ["a", "b", "c"]
         assert "raised as well: LookupError('b')" in caplog.text
 
+    def test_is_without_the_callers_mutes(
+        self, use: Use, heard_while_muted: Callable[[], list[str]]
+    ) -> None:
+        """As in a worker."""
+        use({"SYNC": True})
+
+        assert heard_while_muted() == ["by the task of a"]
+
 
 class TestChecks:
+    @pytest.mark.parametrize(
+        ("conf", "setting"),
+        [
+            ({"ORM": "nosuch"}, "orm"),
+            ({"BROKER_CLASS": "nosuch.Broker"}, "broker_class"),
+            ({"ORM": None, "REDIS": "foo"}, "redis"),
+        ],
+    )
+    @pytest.mark.parametrize("debug", [True, False])
+    def test_e009(
+        self, use: Use, settings: Any, conf: dict[str, Any], setting: str, debug: bool
+    ) -> None:
+        """No broker can be made of it: each event would be lost, after its commit."""
+        settings.DEBUG = debug
+        [error] = use({"MAX_ATTEMPTS": 5, **conf}).check()
+
+        assert (error.id, error.level) == ("signals_plus.E009", ERROR)
+        assert error.msg.startswith("The broker of Q_CLUSTER cannot be used: ")
+        assert setting in str(error.hint)
+
+    def test_e009_is_silent_where_there_is_no_broker(self, use: Use, settings: Any) -> None:
+        settings.DEBUG = True
+
+        assert use({"ORM": "nosuch", "SYNC": True}).check() == []
+
     def test_w010(self, use: Use) -> None:
         """Tasks that run in the request."""
         [warning] = use({"SYNC": True}).check()
@@ -575,13 +615,82 @@ class TestChecks:
         assert warning.id == "signals_plus.W010"
         assert "sync" in warning.msg
 
+    @pytest.mark.parametrize("debug", [True, False])
+    @pytest.mark.parametrize("conf", [{}, {"ORM": None}])
+    def test_w006(self, use: Use, settings: Any, conf: dict[str, Any], debug: bool) -> None:
+        """A cluster writes a row for each task that it has run, whichever its broker."""
+        settings.DEBUG = debug
+        settings.SIGNALS_PLUS_EXCLUDED_SENDERS = ["sessions"]
+        backend = use({"MAX_ATTEMPTS": 5, **conf})
+        receiver_task(post_save, name="shop.all")(score)
+        receiver_task(post_save, sender=Item, name="shop.items")(score)
+
+        [warning] = backend.check()
+
+        assert warning.id == "signals_plus.W006"
+        assert "'django_q'" in warning.msg
+        assert "for every sender (shop.all) enqueues a task" in warning.msg
+        assert warning.hint == "Add 'django_q'."
+
+    @pytest.mark.parametrize("label", ["django_q", "django_q.Task"])
+    def test_w006_is_silent_where_they_are_left_out(
+        self, use: Use, settings: Any, label: str
+    ) -> None:
+        settings.SIGNALS_PLUS_EXCLUDED_SENDERS = [label]
+        backend = use({"MAX_ATTEMPTS": 5})
+        receiver_task(post_save, name="shop.all")(score)
+
+        assert backend.check() == []
+
+    @in_real_transactions
+    def test_what_w006_warns_of(self, use: Use, settings: Any) -> None:
+        """The row of a task that was run enqueues the next one."""
+        settings.SIGNALS_PLUS_EXCLUDED_SENDERS = ["sessions"]
+        use()
+        receiver_task(post_save, name="shop.all")(score)
+
+        now = timezone.now()
+        DoneTask.objects.create(id="1" * 32, name="a", func="b", started=now, stopped=now)
+
+        assert [row.name() for row in OrmQ.objects.all()] == ["shop.all"]
+
     @pytest.mark.parametrize("conf", [{}, {"ORM": None, "MONGO": {"host": "a"}}, {"SQS": {}}])
     def test_w011(self, use: Use, conf: dict[str, Any]) -> None:
         """Tasks that fail for ever."""
-        [warning] = use(conf).check()
+        backend = use(conf)
+        backend.register(a_task())
+
+        [warning] = backend.check()
 
         assert warning.id == "signals_plus.W011"
         assert "every 60 s" in warning.msg
+
+    @pytest.mark.parametrize(
+        ("conf", "options"),
+        [
+            ({"ACK_FAILURES": True}, {"ack_failure": False}),
+            ({"MAX_ATTEMPTS": 5}, {"cached": 60}),
+            ({"MAX_ATTEMPTS": 5, "CACHED": True}, {}),
+        ],
+    )
+    def test_w011_names_the_receivers(
+        self, use: Use, conf: dict[str, Any], options: dict[str, Any]
+    ) -> None:
+        """Of cached results Django-Q2 counts no attempts."""
+        backend = use(conf)
+        backend.register(a_task(options={"ack_failure": True}))
+        backend.register(a_task(name="shop.receivers.b", options=options))
+
+        [warning] = backend.check()
+
+        assert warning.id == "signals_plus.W011"
+        assert warning.msg.endswith("fail: shop.receivers.b.")
+
+    def test_w011_is_silent_where_no_receiver_is_run_again(self, use: Use) -> None:
+        backend = use()
+        backend.register(a_task(options={"ack_failure": True}))
+
+        assert backend.check() == []
 
     @pytest.mark.parametrize(
         "conf",
@@ -589,11 +698,14 @@ class TestChecks:
             {"MAX_ATTEMPTS": 5},
             {"ACK_FAILURES": True},
             {"ORM": None},
-            {"BROKER_CLASS": "shop.Broker"},
+            {"BROKER_CLASS": "django_q.brokers.orm.ORM"},
         ],
     )
     def test_nothing_to_say(self, use: Use, conf: dict[str, Any]) -> None:
-        assert use(conf).check() == []
+        backend = use(conf)
+        backend.register(a_task())
+
+        assert backend.check() == []
 
     def test_silent_in_debug(self, use: Use, settings: Any) -> None:
         settings.DEBUG = True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -23,6 +25,14 @@ class Recorder(BaseBackend):
 
     def close(self) -> None:
         self.closed = True
+
+
+def uninstall(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    """Let this library not be there, its modules that other tests have imported included."""
+    monkeypatch.delitem(sys.modules, f"signals_plus.backends.{library}", raising=False)
+    for name in {library, *sys.modules}:
+        if name.partition(".")[0] == library:
+            monkeypatch.setitem(sys.modules, name, None)
 
 
 class TestBackendHandler:
@@ -55,18 +65,43 @@ class TestBackendHandler:
         assert backends["mail"] is not before
         assert before.closed  # type: ignore[attr-defined]
 
-    @pytest.mark.parametrize(
-        ("path", "is_extra"),
-        [("celery.Celeri", True), ("thread.ThreadsBackend", False), ("dummy.Dummy", False)],
-    )
-    def test_says_what_may_be_missing(self, path: str, is_extra: bool, settings: Any) -> None:
-        """An extra of the package, if the module needs one."""
+    def test_says_what_to_install(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The library that a backend of the package is for is not there."""
+        uninstall(monkeypatch, "django_q")
+        settings.SIGNALS_PLUS_BACKENDS = {
+            "a": {"BACKEND": "signals_plus.backends.django_q.DjangoQBackend"}
+        }
+
+        with pytest.raises(SettingsError, match=r"pip install 'django-signals-plus\[django-q\]'"):
+            backends["a"]
+
+    def test_says_that_nothing_is_set(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who set no queue did not ask for Celery: the default is told from a setting."""
+        uninstall(monkeypatch, "celery")
+        with suppress(AttributeError):
+            del settings.SIGNALS_PLUS_BACKENDS
+
+        with pytest.raises(SettingsError) as caught:
+            backends["default"]
+
+        assert str(caught.value).startswith(
+            "SIGNALS_PLUS_BACKENDS is not set, which means Celery, and that cannot be imported ("
+        )
+        assert str(caught.value).endswith(
+            "Name the backend of your queue in it, or install Celery: "
+            "pip install 'django-signals-plus[celery]'."
+        )
+
+    @pytest.mark.parametrize("path", ["celery.Celeri", "selery.CeleryBackend", "dummy.Dummy"])
+    def test_does_not_take_a_typing_error_for_a_missing_library(
+        self, path: str, settings: Any
+    ) -> None:
         settings.SIGNALS_PLUS_BACKENDS = {"a": {"BACKEND": f"signals_plus.backends.{path}"}}
 
         with pytest.raises(SettingsError, match="cannot be imported") as caught:
             backends["a"]
 
-        assert ("pip install 'django-signals-plus[" in str(caught.value)) == is_extra
+        assert "pip install" not in str(caught.value)
 
     @pytest.mark.parametrize(
         ("configured", "alias", "words"),
@@ -75,13 +110,18 @@ class TestBackendHandler:
             ({"a": {"BACKEND": "x.Y"}}, "b", "has no backend 'b'. Add it, or use one of a"),
             ({"a": {"BACKEND": "x.Y"}}, "a", "names 'x.Y' for 'a', which cannot be imported"),
             ({"a": {"BACKEND": "builtins.dict"}}, "a", "'builtins.dict', which is no backend"),
+            (
+                {"a": {"BACKEND": "signals_plus.backends.base.BaseBackend"}},
+                "a",
+                r"BaseBackend', which is the start of a backend: it has no enqueue\(\)\. Name the",
+            ),
             ({"a": {}}, "a", "has to be a dictionary by alias"),
         ],
     )
     def test_says_what_is_wrong(
         self, configured: Any, alias: str, words: str, settings: Any
     ) -> None:
-        """An unknown alias, a path that leads nowhere, a class that is no backend."""
+        """An unknown alias, a path that leads nowhere, a class that is no backend, or not yet."""
         settings.SIGNALS_PLUS_BACKENDS = configured
 
         with pytest.raises(SettingsError, match=words):

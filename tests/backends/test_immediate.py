@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
@@ -13,12 +13,12 @@ import pytest
 from django.db import transaction
 from django.db.models.signals import post_save
 
-from signals_plus import lineage, live, mute_signals, receiver_on_commit, receiver_task
+from signals_plus import lineage, live, mute_signals, receiver, receiver_on_commit, receiver_task
 from signals_plus.backends.base import Task
 from signals_plus.backends.handler import backends
 from signals_plus.backends.immediate import ImmediateBackend
 from signals_plus.exceptions import InvalidReceiverError
-from signals_plus.lineage import Link
+from signals_plus.links import Link
 from tests.testapp.models import Item, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -70,20 +70,6 @@ class TestTask:
 
         assert seen == []
 
-    def test_does_not_run_again_for_what_it_saves(self) -> None:
-        """The guard works as it does in a worker."""
-        runs: list[int] = []
-
-        def save_again(sender: Any, instance: Item, **kwargs: Any) -> None:
-            runs.append(instance.score)
-            instance.score += 1
-            instance.save()
-
-        receiver_task(post_save, sender=Item, name="shop.save_again")(save_again)
-        Item.objects.create()
-
-        assert runs == [0]
-
     def test_runs_when_the_one_that_enqueued_it_has_ended(self) -> None:
         """As in a queue: a long chain does not fill Python's stack."""
         order: list[str] = []
@@ -131,6 +117,23 @@ class TestTask:
         assert seen == [(), (), "a"]
         assert trace_id.get() == "a"
         trace_id.reset(token)
+
+    def test_is_without_the_callers_mutes(self, heard_while_muted: Callable[[], list[str]]) -> None:
+        """As in a worker."""
+        assert heard_while_muted() == ["by the task of a"]
+
+    def test_is_muted_with_all_threads(self) -> None:
+        """Whose tasks run here as well."""
+        heard: list[str] = []
+        see = receiver_task(post_save, sender=Item, name="shop.see")
+
+        see(lambda **kwargs: Tag.objects.create(name="by the task"))
+        receiver(post_save, sender=Tag)(lambda instance, **kwargs: heard.append(instance.name))
+        with mute_signals(post_save, senders=[Tag], all_threads=True):
+            Item.objects.create()
+        Item.objects.create()
+
+        assert heard == ["by the task"]
 
 
 class TestFailure:

@@ -11,7 +11,8 @@ import os
 import pickle
 import signal
 import socket
-import threading
+import sys
+import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.checks import ERROR
 from django.db import transaction
 from django.db.models.signals import post_save
 from redis import Redis
@@ -30,13 +32,24 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
 from signals_plus import receiver_task
-from signals_plus.backends import _rq_publishing
+from signals_plus.backends import _rq_publishing, _rq_queues, base
 from signals_plus.backends.base import Refused, Task, run_task
+from signals_plus.backends.by_name import path_of
 from signals_plus.backends.handler import backends
 from signals_plus.backends.rq import RQBackend
 from signals_plus.exceptions import BackendError, InvalidReceiverError, SettingsError
+from tests.errors import UNSAYABLE
 from tests.rq_project import jobs_of, note_failure, remove
-from tests.services import Gate, broker_url, closed_port, eventually, seconds, silent_port, through
+from tests.services import (
+    Gate,
+    broker_url,
+    closed_port,
+    eventually,
+    in_threads,
+    seconds,
+    silent_port,
+    through,
+)
 from tests.testapp.models import Item
 
 JSON = "rq.serializers.JSONSerializer"
@@ -58,7 +71,8 @@ def score(sender: Any, **kwargs: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_ran() -> None:
+def _nothing_ran_and_nothing_stays_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_tasks", {})
     ran.clear()
 
 
@@ -106,7 +120,7 @@ class Project:
 
     def payloads(self, name: str = "") -> list[str]:
         """Return what waits, the next one first."""
-        return [job.args[1] for job in self.jobs(name)]
+        return [job.args[0] for job in self.jobs(name)]
 
     def work(self, **options: Any) -> None:
         """Work off what waits, in this process."""
@@ -163,18 +177,6 @@ def numbered(task: Task, count: int) -> list[tuple[Task, str]]:
     return [(task, str(number)) for number in range(count)]
 
 
-class TestOptionsOfTheBackend:
-    def test_unknown(self) -> None:
-        """They are named, and so are those there are."""
-        with pytest.raises(SettingsError, match=r"unknown options: name\. It takes publish_tim"):
-            RQBackend("default", {"name": "high"})
-
-    @pytest.mark.parametrize("timeout", [0, -1, True, "1", None, float("inf")])
-    def test_publish_timeout(self, timeout: object) -> None:
-        with pytest.raises(SettingsError, match="no number of seconds above 0"):
-            RQBackend("default", {"publish_timeout": timeout})
-
-
 class TestRegister:
     @pytest.fixture(autouse=True)
     def _without_network(self, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
@@ -188,7 +190,7 @@ class TestRegister:
 
     def test_asks_nobody(self) -> None:
         backend = RQBackend("default", {})
-        task = Task("shop.score", score, run, run_after=timedelta(1), options={"ttl": 5})
+        task = Task("shop.score", score, run, run_after=timedelta(1), options={"ttl": "2d"})
 
         backend.validate_task(task)
 
@@ -209,6 +211,15 @@ class TestRegister:
         with pytest.raises(InvalidReceiverError, match=f"'{wrong}', which is not in RQ_QUEUES"):
             backend.register(task)
 
+    @pytest.mark.parametrize("entry", [{"SERIALIZER": "nosuch.JSON"}, {"DEFAULT_TIMEOUT": "soon"}])
+    def test_names_the_setting_of_a_queue_that_cannot_be_made(
+        self, entry: dict[str, Any], settings: Any
+    ) -> None:
+        settings.RQ_QUEUES["default"].update(entry)
+
+        with pytest.raises(SettingsError, match=r"^RQ_QUEUES\['default'\] cannot be used: "):
+            RQBackend("default", {}).register(Task("shop.score", score, run))
+
     def test_refuses_any_queue_where_there_are_none(self, settings: Any) -> None:
         del settings.RQ_QUEUES
 
@@ -226,6 +237,114 @@ class TestRegister:
         with pytest.raises(InvalidReceiverError, match=f"option '{option}', .* takes at_front,"):
             RQBackend("default", {}).validate_task(task)
 
+    @pytest.mark.parametrize("option", ["job_timeout", "ttl", "result_ttl", "failure_ttl"])
+    @pytest.mark.parametrize("seconds", [2**31, str(sys.maxsize), "999999d"])
+    def test_refuses_more_seconds_than_there_are(self, option: str, seconds: int | str) -> None:
+        """Redis would refuse the job after the commit, or the worker could not set its alarm."""
+        task = Task("shop.score", score, run, options={option: seconds})
+
+        with pytest.raises(InvalidReceiverError) as raised:
+            RQBackend("default", {}).validate_task(task)
+
+        assert str(raised.value) == (
+            f"Receiver 'shop.score' has {option}={seconds!r}. It may have at most 2147483647 "
+            "seconds, which are 68 years; -1 stands for no limit, of ttl= None."
+        )
+
+    @pytest.mark.parametrize("option", ["job_timeout", "ttl", "result_ttl", "failure_ttl"])
+    def test_takes_as_many_seconds_as_there_are(self, option: str) -> None:
+        """And None, for what RQ takes by itself."""
+        for value in (2**31 - 1, "24855d", None):
+            task = Task("shop.score", score, run, options={option: value})
+
+            RQBackend("default", {}).validate_task(task)
+
+    @pytest.mark.parametrize(
+        "retry",
+        [
+            Retry(max=3, interval=10**12),
+            Retry(max=3, interval=[10, 2**31]),
+            Retry(max=3, interval=[]),
+            Retry(max=3, interval=[float("nan")]),
+        ],
+        ids=repr,
+    )
+    def test_refuses_a_retry_of_no_time(self, retry: Retry) -> None:
+        """The worker would end with an error of its own, when the receiver raises."""
+        task = Task("shop.score", score, run, options={"retry": retry})
+
+        with pytest.raises(InvalidReceiverError) as raised:
+            RQBackend("default", {}).validate_task(task)
+
+        assert str(raised.value) == (
+            f"Receiver 'shop.score' has retry={retry!r}. It needs an interval, and each has "
+            "at most 2147483647 seconds, which are 68 years."
+        )
+
+    @pytest.mark.parametrize(
+        "callback",
+        [
+            Callback(lambda job, *args: None),
+            Callback("5m"),
+            Callback("shop.<locals>.note"),
+            Callback(note_failure, timeout=2**31),
+        ],
+        ids=lambda callback: str(callback.name),
+    )
+    @pytest.mark.parametrize("option", ["on_success", "on_failure", "on_stopped"])
+    def test_refuses_a_callback_that_no_worker_can_call(
+        self, option: str, callback: Callback
+    ) -> None:
+        """A job that was done would be one that failed, and run again."""
+        task = Task("shop.score", score, run, options={option: callback})
+
+        with pytest.raises(InvalidReceiverError, match=f"{option}=.*at module level"):
+            RQBackend("default", {}).validate_task(task)
+
+    @pytest.mark.parametrize(
+        "callback",
+        [Callback(note_failure), Callback("shop.later.note", timeout="5m"), Callback("print")],
+        ids=lambda callback: str(callback.name),
+    )
+    def test_takes_a_callback(self, callback: Callback) -> None:
+        """Which need not be there yet: its module may be the one that connects the receiver."""
+        task = Task("shop.score", score, run, options={"on_success": callback})
+
+        RQBackend("default", {}).validate_task(task)
+
+    @pytest.mark.parametrize("given", [note_failure, "shop.later.note"])
+    def test_takes_a_function_by_itself(self, given: Any) -> None:
+        """As RQ does, which warns of it."""
+        task = Task("shop.score", score, run, options={"on_success": given})
+
+        with pytest.warns(DeprecationWarning, match="pass `Callback` instead"):
+            RQBackend("default", {}).validate_task(task)
+
+    @pytest.mark.parametrize(
+        "retry", [Retry(max=3), Retry(max=3, interval=[2**31 - 1, 0]), None, 0]
+    )
+    def test_takes_a_retry(self, retry: Any) -> None:
+        """And what is none for RQ."""
+        task = Task("shop.score", score, run, options={"retry": retry})
+
+        RQBackend("default", {}).validate_task(task)
+
+    @pytest.mark.parametrize("ttl", [299, "5m"])
+    def test_refuses_a_job_that_is_gone_before_it_is_due(self, ttl: int | str) -> None:
+        """RQ drops it, and nobody hears of it."""
+        options = {"ttl": ttl}
+        task = Task("shop.score", score, run, run_after=timedelta(minutes=5), options=options)
+
+        with pytest.raises(InvalidReceiverError, match=f"ttl={ttl!r}.*run_after of 300 s"):
+            RQBackend("default", {}).validate_task(task)
+
+    @pytest.mark.parametrize("ttl", [301, "6m", None])
+    def test_takes_a_job_that_is_there_when_it_is_due(self, ttl: int | str | None) -> None:
+        options = {"ttl": ttl}
+        task = Task("shop.score", score, run, run_after=timedelta(minutes=5), options=options)
+
+        RQBackend("default", {}).validate_task(task)
+
     @pytest.mark.parametrize(
         "options",
         [
@@ -236,6 +355,8 @@ class TestRegister:
             {"on_failure": 3},
             {"meta": "shop"},
             {"meta": {"key": print}},
+            {"retry": Retry(max=1.5)},
+            {"retry": Retry(max=True)},
         ],
         ids=str,
     )
@@ -249,6 +370,13 @@ class TestRegister:
         with pytest.raises(InvalidReceiverError, match="of which RQ cannot make a job"):
             RQBackend("default", {}).register(task)
 
+    def test_asks_nothing_of_the_projects_own_classes(self, settings: Any) -> None:
+        """They may ask Redis, which is not there."""
+        settings.RQ_QUEUES["default"]["QUEUE_CLASS"] = "tests.rq_project.Capped"
+        settings.RQ = {"JOB_CLASS": "tests.rq_project.AskingJob"}
+
+        RQBackend("default", {}).register(Task("shop.score", score, run))
+
     def test_does_not_run_what_it_looks_at(self, settings: Any) -> None:
         """In a queue that runs its jobs at once."""
         settings.RQ_QUEUES["default"]["ASYNC"] = False
@@ -260,13 +388,21 @@ class TestRegister:
 
 @pytest.mark.services
 class TestJob:
-    def test_calls_what_runs_receivers_with_two_texts(self, project: Project) -> None:
+    def test_calls_what_runs_the_receiver_with_one_text(self, project: Project) -> None:
         """Whatever the names of its keywords, nothing of it is an option."""
         backends["default"].enqueue(project.task(), '{"events": []}')
 
         (job,) = project.jobs()
-        assert job.func_name == "signals_plus.backends.base.run_task"
-        assert (job.args, job.kwargs) == (["shop.receivers.score", '{"events": []}'], {})
+        assert job.func_name == path_of("shop.receivers.score")
+        assert (job.args, job.kwargs) == (['{"events": []}'], {})
+
+    @pytest.mark.parametrize("name", ["a closure", "shop:label.", "x.<locals>.y", "größe"])
+    def test_leads_to_a_receiver_of_any_name(self, project: Project, name: str) -> None:
+        backends["default"].enqueue(project.task(name), "1")
+
+        project.work()
+
+        assert ran == ["1"]
 
     def test_is_described_by_the_receivers_name(self, project: Project) -> None:
         backends["default"].enqueue(project.task("shop.receivers.print_label"), "1")
@@ -284,8 +420,7 @@ class TestJob:
         (job,) = project.queue().job_ids
         written = project.queue().connection.hget(f"rq:job:{job}", "data")
         assert list(load(zlib.decompress(written))) == [
-            "signals_plus.backends.base.run_task", None, ["shop.receivers.score", "1"]
-            if serializer else ("shop.receivers.score", "1"), {},
+            path_of("shop.receivers.score"), None, ["1"] if serializer else ("1",), {},
         ]  # fmt: skip
 
     def test_has_the_receivers_options(self, project: Project) -> None:
@@ -341,16 +476,20 @@ class TestJob:
         due = registry.get_scheduled_time(job_id)
         assert timedelta(seconds=90) <= due - before < timedelta(seconds=100)
 
-    def test_fails_where_its_receiver_is_unknown(self, project: Project) -> None:
-        """It is not lost: whoever looks after the queue can run it again."""
-        project.task()
-        project.queue().enqueue(run_task, "shop.receivers.gone", "1")
+    @pytest.mark.parametrize("name", ["shop.receivers.gone", "os.system"])
+    def test_fails_where_its_receiver_is_unknown(self, project: Project, name: str) -> None:
+        """Nothing else is run. It is not lost: whoever looks after the queue can run it again."""
+        project.queue().enqueue(path_of(name), "true")
 
         project.work()
 
         (failure,) = project.failures()
-        assert "UnknownReceiverError" in failure
-        assert "shop.receivers.gone" in failure
+        assert f"UnknownReceiverError: No task receiver is named {name!r}" in failure
+        project.task(name)
+        registry = project.queue().failed_job_registry
+        registry.requeue(registry.get_job_ids()[0])
+        project.work()
+        assert ran == ["true"]
 
     def test_fails_in_a_worker_with_another_serializer(self, project: Project) -> None:
         """Which is what rqworker has, unless it is told. The job is not lost either."""
@@ -460,7 +599,51 @@ class TestMany:
 
         assert [type(each.error.__cause__) for each in found] == [LookupError]
         assert refused(found) == ["bad"]
+        assert [each.is_objection for each in found] == [True]
         assert project.payloads() == ["1", "3"]
+
+    def test_of_which_one_fails_without_a_text(self, project: Project) -> None:
+        """The text of an exception is made by its class, which may be the project's."""
+        backend = project.set_up(QUEUE_CLASS="tests.rq_project.Choosy")
+        task = project.task()
+
+        found = backend.enqueue_many([(task, "1"), (task, "unsayable"), (task, "3")])
+
+        assert refused(found) == ["unsayable"]
+        assert UNSAYABLE in str(found[0].error)
+        assert project.payloads() == ["1", "3"]
+
+    def test_of_a_queue_class_that_asks_redis(self, project: Project) -> None:
+        """Each job goes out by itself, and the class sees those before it."""
+        backend = project.set_up(QUEUE_CLASS="tests.rq_project.Capped")
+        task, later = project.task(), project.task("shop.b", run_after=timedelta(hours=1))
+
+        found = backend.enqueue_many([(later, "0"), *numbered(task, 5), (later, "5")])
+
+        assert project.payloads() == ["0", "1", "2"]
+        assert refused(found) == ["3", "4", "5"]
+        assert {str(each.error.__cause__) for each in found} == {"enough is waiting"}
+        assert {each.is_objection for each in found} == {True}
+
+    def test_of_a_job_class_that_asks_redis(self, project: Project, settings: Any) -> None:
+        settings.RQ = {"JOB_CLASS": "tests.rq_project.AskingJob"}
+
+        assert backends["default"].enqueue_many(numbered(project.task(), 3)) == []
+
+        assert project.payloads() == ["0", "1", "2"]
+
+    def test_of_a_queue_class_without_redis(self, project: Project) -> None:
+        """It is asked once, and the others fail at once."""
+        backend = project.set_up(QUEUE_CLASS="tests.rq_project.Capped")
+        task = project.task()
+        backend = project.set_up(
+            url=f"redis://127.0.0.1:{closed_port()}", QUEUE_CLASS="tests.rq_project.Capped"
+        )
+
+        found = backend.enqueue_many(numbered(task, 3))
+
+        assert refused(found) == ["0", "1", "2"]
+        assert {each.is_objection for each in found} == {False}
 
     def test_when_redis_goes_away_among_them(self, project: Project, gate: Gate) -> None:
         """What it has taken is not refused, and the rest is, each by itself."""
@@ -494,7 +677,7 @@ class TestMany:
         backend = project.set_up()
         task = project.task()
         # What noeviction answers while the commands are queued, from a command that it lacks.
-        real = _rq_publishing.put
+        real = _rq_queues.put
 
         def put(queue: Any, task: Task, payload: str, pipeline: Any = None) -> None:
             real(queue, task, payload, pipeline)
@@ -528,11 +711,7 @@ class TestMany:
             for number in range(25):
                 backend.enqueue(task, f"{name}{number}")
 
-        threads = [threading.Thread(target=enqueue, args=name) for name in "abcdefghijkl"]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(enqueue, *"abcdefghijkl")
 
         expected = [f"{name}{n}" for name in "abcdefghijkl" for n in range(25)]
         assert sorted(project.payloads()) == sorted(expected)
@@ -563,6 +742,15 @@ class TestAtOnce:
             assert ran == []
 
         assert ran == ["ran"]
+
+    @pytest.mark.django_db(transaction=True, databases=["default", "other"])
+    def test_is_without_the_callers_mutes(
+        self, project: Project, heard_while_muted: Callable[[], list[str]]
+    ) -> None:
+        """As in a worker."""
+        project.set_up(ASYNC=False)
+
+        assert heard_while_muted() == ["by the task of a"]
 
     def test_keeps_failures_to_itself(self, project: Project) -> None:
         """They are where RQ has them, and the next job is run."""
@@ -655,7 +843,7 @@ class TestRedisThatIsNotThere:
         task = Task("shop.score", score, run)
         backend = RQBackend("default", {"publish_timeout": 0.3})
 
-        def enqueue() -> None:
+        def enqueue(_: str) -> None:
             try:
                 backend.enqueue(task, "1")
             except BackendError as error:
@@ -663,13 +851,10 @@ class TestRedisThatIsNotThere:
 
         with silent_port() as port:
             settings.RQ_QUEUES = {"default": {"HOST": "127.0.0.1", "PORT": port, "DB": 9}}
-            enqueue()
-            threading.Event().wait(0.35)  # the pause
-            threads = [threading.Thread(target=enqueue) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            enqueue("first")
+            allowed_again = time.monotonic() + 0.3
+            eventually(lambda: time.monotonic() > allowed_again)
+            in_threads(enqueue, *"abcdefgh")
 
         assert len(errors) == 9
         assert sum("BrokerNotAskedError" not in error for error in errors) == 2
@@ -831,6 +1016,54 @@ class TestChecks:
         settings.DEBUG = debug
 
         assert found(SERIALIZER=JSON, ASYNC=False) == expected
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            {},
+            {"HOST": "127.0.0.1"},
+            {"URL": "foo"},
+            {"USE_REDIS_CACHE": "nosuch"},
+            {"URL": "redis://x", "QUEUE_CLASS": "nosuch.Queue"},
+            {"HOST": "x", "PORT": 1, "DB": 0, "REDIS_CLIENT_KWARGS": {"nosuch": 1}},
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("debug", [True, False])
+    def test_e009(self, entry: dict[str, Any], settings: Any, debug: bool) -> None:
+        """No connection and no queue can be made of the entry: each event would be lost."""
+        settings.DEBUG = debug
+        settings.RQ_QUEUES = {"default": entry}
+        backend = RQBackend("default", {})
+        backend.register(Task("shop.score", score, run))
+
+        (error,) = backend.check()
+
+        assert (error.id, error.level) == ("signals_plus.E009", ERROR)
+        assert error.msg.startswith("RQ_QUEUES['default'] cannot be used: ")
+        assert error.hint
+
+    @pytest.mark.parametrize(
+        ("path", "expected"),
+        [
+            ("nosuch.note", ["signals_plus.W017"]),
+            ("tests.rq_project.nosuch", ["signals_plus.W017"]),
+            ("tests.rq_project.note_failure", []),
+            ("print", []),
+        ],
+    )
+    def test_w017(self, settings: Any, path: str, expected: list[str]) -> None:
+        """A callback that cannot be imported, in production and before."""
+        settings.DEBUG = True
+        settings.RQ_QUEUES = {"default": {"URL": "redis://x", "SERIALIZER": JSON}}
+        backend = RQBackend("default", {})
+        options = {"on_success": Callback(path), "retry": Retry(max=1)}
+        backend.register(Task("shop.score", score, run, options=options))
+
+        found = backend.check()
+
+        assert [message.id for message in found] == expected
+        assert all(f"'shop.score' has on_success={path!r}, which" in each.msg for each in found)
 
     def test_nothing_where_no_receiver_is_a_job(self, settings: Any) -> None:
         settings.RQ_QUEUES = {"default": {"URL": through("redis://x", 1)}}

@@ -22,7 +22,7 @@ from signals_plus.backends.base import Task
 from signals_plus.backends.handler import backends
 from signals_plus.backends.thread import ThreadBackend
 from signals_plus.exceptions import InvalidReceiverError
-from signals_plus.lineage import Link
+from signals_plus.links import Link
 from tests.services import eventually
 from tests.testapp.models import Item
 
@@ -526,22 +526,6 @@ class TestReceiver:
 
         backends.forget()
         assert seen == [("a", True, False)]
-
-    def test_does_not_run_again_for_what_it_saves(self, settings: Any) -> None:
-        """The guard follows it into the thread."""
-        settings.SIGNALS_PLUS_BACKENDS = THREADS
-        runs: list[int] = []
-
-        def save_again(sender: Any, instance: Item, **kwargs: Any) -> None:
-            runs.append(instance.score)
-            instance.score += 1
-            instance.save()
-
-        receiver_task(post_save, sender=Item, name="shop.save_again")(save_again)
-        Item.objects.create()
-
-        backends.forget()
-        assert runs == [0]
 
     def test_that_is_async_outlives_an_asgi_request(self, settings: Any, gate: Gate) -> None:
         """Enqueued from a thread of sync_to_async, run when the request and its loop are gone."""

@@ -219,6 +219,38 @@ note(child.exitcode)
 
         assert finish(process) == (["ran 1", "ran 2", "0"], "", 0)
 
+    def test_of_a_child_of_celerys_worker_waits(self, start: Start) -> None:
+        """Which ends with os._exit. The tasks take longer than the second that it has left."""
+        process = start(
+            """
+import celery
+
+app = celery.Celery(
+    broker="filesystem://",
+    broker_transport_options={"data_folder_in": "queue", "data_folder_out": "queue",
+                              "control_folder": "control"},
+)
+backend = ThreadBackend("default", {})
+
+@app.task(ignore_result=True)
+def enqueue():
+    backend.enqueue_many([(task(sleep), str(number)) for number in range(40)])
+
+os.mkdir("queue")
+os.mkdir("control")
+if os.fork():
+    app.worker_main(["worker", "-c", "1", "--max-tasks-per-child", "1", "-l", "CRITICAL"])
+else:
+    enqueue.delay()
+"""
+        )
+        try:
+            read_until("ran 39", process)
+        finally:
+            process.terminate()
+
+        finish(process)
+
 
 class TestFork:
     def test_leaves_the_parents_tasks_to_the_parent(self, start: Start) -> None:
@@ -244,6 +276,27 @@ if pid:
             "ran 3 in the parent",
         ]  # fmt: skip
         assert (logged, code) == ("", 0)
+
+    def test_by_c_code_leaves_them_there_too(self, start: Start) -> None:
+        """uWSGI's workers: none of Python's hooks is called, and the parent's threads are gone."""
+        process = start(
+            """
+import ctypes
+
+backend = ThreadBackend("default", {})
+backend.enqueue(task(sleep), "1")
+while not backend._pool._idle:
+    time.sleep(0.01)
+time.sleep(0.1)  # no thread is to wait for the interpreter's lock when it is copied
+pid = ctypes.PyDLL(None).fork()
+if pid:
+    os.waitpid(pid, 0)
+else:
+    backend.enqueue(task(sleep), "2")
+"""
+        )
+
+        assert finish(process) == (["ran 1", "ran 2"], "", 0)
 
     def test_while_others_enqueue_holds_nobody_up(self, start: Start) -> None:
         """A lock that another thread holds at that moment is never let go in the child."""

@@ -7,13 +7,12 @@ import functools
 import inspect
 import textwrap
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.db.models.signals import post_save
 from sybil import Document, Example, Sybil
 from sybil.parsers.abstract import AbstractClearNamespaceParser
@@ -76,12 +75,11 @@ def test_page(
     shop_installed: None,
     eager_celery: None,
     settings: Any,
-    django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     """Each block of a chapter runs, in order, and prints what the page shows."""
     namespace = begin(examples)
     namespace["use_settings"] = functools.partial(_use_settings, settings)
-    namespace["run_test"] = lambda test: _run_test(test, django_capture_on_commit_callbacks)
+    namespace["run_test"] = _run_test
 
     for example in examples:
         example.evaluate()
@@ -102,18 +100,12 @@ def _use_settings(settings: Any, **values: Any) -> None:
         setattr(settings, name, value)
 
 
-def _run_test(test: Any, capture: Callable[..., Any]) -> None:
-    """Run a test that a page shows: a unittest class, or a function that wants the capture."""
-    if isinstance(test, type):
-        suite = unittest.defaultTestLoader.loadTestsFromTestCase(test)
-        result = unittest.TestResult()
-        suite.run(result)
-        assert result.testsRun > 0
-        assert result.failures + result.errors == []
-        return
-    with transaction.atomic():
-        test(capture)
-        transaction.set_rollback(True)
+def _run_test(case: type[unittest.TestCase]) -> None:
+    """Run a unittest class that a page shows."""
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
+    assert result.testsRun > 0
+    assert result.failures + result.errors == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from signals_plus import payload_type, payloads
 from signals_plus.exceptions import PayloadError
-from signals_plus.lineage import Link, Row
+from signals_plus.links import Link, Row
 from tests.payloads.travel import arrive, encode, forged, there_and_back, written
 from tests.testapp.models import (
     CompositeItem,

@@ -11,6 +11,8 @@ from redis import Redis
 from rq import Queue, Retry
 from rq.job import Job
 
+from tests.errors import Unsayable
+
 RETRY = {"retry": Retry(max=5)}
 
 # The registries of a queue, by the names of their keys, in which the jobs are that it has not.
@@ -58,13 +60,39 @@ class RedisCache:
 
 
 class Choosy(DjangoRQ):
-    """A queue class of a project, which finds out late that it does not want a job."""
+    """A queue class of a project, which does not want each job."""
 
     def enqueue_job(self, job: Job, *args: Any, **kwargs: Any) -> Job:
-        enqueued = super().enqueue_job(job, *args, **kwargs)
         if "bad" in job.args:
             raise LookupError("a job that the project does not want")
-        return enqueued
+        if "unsayable" in job.args:
+            raise Unsayable
+        return super().enqueue_job(job, *args, **kwargs)
+
+
+class Capped(DjangoRQ):
+    """One that asks Redis what waits before it takes a job."""
+
+    def enqueue_call(self, *args: Any, **kwargs: Any) -> Job:
+        self._refuse_above(3)
+        return super().enqueue_call(*args, **kwargs)
+
+    def schedule_job(self, *args: Any, **kwargs: Any) -> Job:
+        self._refuse_above(3)
+        return super().schedule_job(*args, **kwargs)
+
+    def _refuse_above(self, limit: int) -> None:
+        if len(self.jobs) >= limit or self.count >= limit:
+            raise LookupError("enough is waiting")
+
+
+class AskingJob(Job):
+    """A job class of a project that asks Redis before it is written."""
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.connection.llen("rq:queue:no-such-queue") > 0:
+            raise LookupError("a job that the project does not want")
+        super().save(*args, **kwargs)
 
 
 def note_failure(job: Job, *args: Any) -> None:

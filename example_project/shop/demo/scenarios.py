@@ -13,6 +13,7 @@ from signals_plus import mute_signals
 
 from . import by_hand
 from .catalogue import BATCH, EACH_ONCE, sightings, titles
+from .killing import kill_both
 from .rows import names, runs
 from .stage import Check, Scenario, Stage, in_thread, only_by_hand
 
@@ -194,6 +195,12 @@ SCENARIOS = [
         "An import of 3,000 rows makes 3 messages, not 3,000",
         "@receiver_task(post_save, sender=CatalogueEntry, batch=True) index_entries",
         batch,
+    ),
+    Scenario(
+        "The worker and the relay are killed, and all is done once",
+        "@receiver_task(post_save, sender=Shipment, durable=True) pack",
+        kill_both,
+        kills=True,
     ),
 ]
 

@@ -44,12 +44,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A thing to do and to look at. ``never`` names receivers that must not have run."""
+    """A thing to do and to look at.
+
+    ``never`` names receivers that must not have run. ``kills``: there has to be a worker to kill.
+    """
 
     title: str
     how: str
     play: Callable[[Stage], list[Check]]
     never: tuple[str, ...] = ()
+    kills: bool = False
 
 
 @dataclass

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -18,12 +15,12 @@ from django.conf import settings
 
 from signals_plus.signals import enqueue_failed
 
+from . import processes
 from .receivers import MARK, mark_sent
 from .rows import Row, Trace
 from .stopping import Stopping
 
 START_TIMEOUT = 15  # seconds
-END_TIMEOUT = 10  # seconds
 POLL = 0.01  # seconds between two looks at the trace
 
 
@@ -34,8 +31,7 @@ class DemoError(Exception):
 class Worker:
     """Start the worker, wait until it takes tasks, and end it at the end of the block.
 
-    The worker has a process group of its own: a Ctrl-C in the terminal does not reach it, so that
-    the demo alone ends it. With a queue that needs none, this process is the worker.
+    With a queue that needs none, this process is the worker.
     """
 
     def __init__(self, folder: Path, log: Path, trace: Trace, stopping: Stopping) -> None:
@@ -44,16 +40,16 @@ class Worker:
         self.trace = trace
         self.stopping = stopping
         self.queue = queues.chosen()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: processes.Process | None = None
+        self._is_killed = False
         self._numbers = itertools.count()
 
     def __enter__(self) -> Self:
         # First of all: a queue that cannot be reached says why, which a worker's log hides.
-        first = self._send_mark()
+        first = self.send_mark()
         # A signal between the start and the block that ends it would leave the worker behind.
         self.stopping.hold()
-        if command := self.queue.worker(settings.VAR):
-            self.process = self._start(command)
+        self._start()
         try:
             self.stopping.release()
             self._wait_for_mark(first, START_TIMEOUT, "was ready")
@@ -75,6 +71,19 @@ class Worker:
             return row.thread.startswith("signals_plus")
         return row.pid != os.getpid()
 
+    def kill(self, at_work: int) -> None:
+        """Kill the worker, all that it has started, and the process that is at work for it."""
+        if self.process is not None:
+            self._is_killed = True
+            processes.kill(self.process, at_work)
+
+    def replace(self) -> None:
+        """Start another worker where one was killed."""
+        self.stopping.hold()
+        self._start()
+        self._is_killed = False
+        self.stopping.release()
+
     def catch_up(self, timeout: float, meanwhile: Callable[[], None] | None = None) -> None:
         """Return when the worker has run what was enqueued before, within ``timeout`` seconds.
 
@@ -83,13 +92,42 @@ class Worker:
         Raises:
             DemoError: The queue did not take a task, the worker ended, or the time is over.
         """
-        self._wait_for_mark(self._send_mark(), timeout, "ran a task", meanwhile)
+        self._wait_for_mark(self.send_mark(), timeout, "ran a task", meanwhile)
 
-    def _send_mark(self) -> str:
+    def wait_for(
+        self,
+        condition: Callable[[], bool],
+        timeout: float,
+        what: str,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
+        """Return when the condition is true, within ``timeout`` seconds.
+
+        Raises:
+            DemoError: The worker ended before, and nobody had killed it, or the time is over.
+        """
+        deadline = time.monotonic() + timeout
+        while not condition():
+            self.stopping.check()
+            code = None if self.process is None else self.process.poll()
+            if code is not None and not self._is_killed:
+                raise self._error(f"The worker ended with exit code {code} before it {what}")
+            if time.monotonic() > deadline:
+                raise self._error(f"{timeout:.0f} seconds passed before the worker {what}")
+            if meanwhile is not None:
+                meanwhile()
+            time.sleep(POLL)
+
+    def send_mark(self) -> str:
+        """Enqueue a task after those that are in the queue; ``has_run`` tells of it."""
         number = next(self._numbers)
         with _loudly():
             mark_sent.send(sender=None, number=number)
         return str(number)
+
+    def has_run(self, mark: str) -> bool:
+        """Tell whether a worker has come to a mark."""
+        return any((row.who, row.text) == (MARK, mark) for row in self.trace.rows())
 
     def _wait_for_mark(
         self,
@@ -98,27 +136,11 @@ class Worker:
         what: str,
         meanwhile: Callable[[], None] | None = None,
     ) -> None:
-        deadline = time.monotonic() + timeout
-        while not any((row.who, row.text) == (MARK, number) for row in self.trace.rows()):
-            self.stopping.check()
-            if self.process is not None and (code := self.process.poll()) is not None:
-                raise self._error(f"The worker ended with exit code {code} before it {what}")
-            if time.monotonic() > deadline:
-                raise self._error(f"{timeout:.0f} seconds passed before the worker {what}")
-            if meanwhile is not None:
-                meanwhile()
-            time.sleep(POLL)
+        self.wait_for(lambda: self.has_run(number), timeout, what, meanwhile)
 
-    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
-        with self.log.open("wb") as log:
-            return subprocess.Popen(  # noqa: S603 - a command of our own
-                [sys.executable, "-m", "shop.demo.in_worker", *command],
-                cwd=self.folder,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def _start(self) -> None:
+        if command := self.queue.worker(settings.VAR):
+            self.process = processes.start(command, self.folder, self.log)
 
     def _error(self, problem: str) -> DemoError:
         log = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
@@ -128,15 +150,7 @@ class Worker:
     def _end(self) -> None:
         self.stopping.ignore()
         if self.process is not None:
-            with self.process:
-                for number in (signal.SIGTERM, signal.SIGKILL):
-                    if self.process.poll() is not None:
-                        break
-                    # The worker alone is asked, and ends what it has started.
-                    send = os.kill if number == signal.SIGTERM else os.killpg
-                    send(self.process.pid, number)
-                    with suppress(subprocess.TimeoutExpired):
-                        self.process.wait(END_TIMEOUT)
+            processes.end(self.process)
         self.queue.delete(settings.VAR)
 
 

@@ -1,5 +1,4 @@
 """The tables of the import."""
-# ruff: noqa: D101, RUF012 - as makemigrations writes it
 
 import django.db.models.deletion
 from django.db import migrations, models

@@ -1,0 +1,213 @@
+"""The statements on the table: one method for each thing that can happen to a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from uuid import UUID
+
+from django.db import connections
+
+from .dialects import Claim, dialect_of
+from .rows import NewMessage, StoredMessage, places, portions, storable, stored
+from .states import DEAD, MAX_WAIT, PENDING, RELAYING, SENT, TABLE
+
+_COLUMNS = ", ".join(f"m.{name}" for name in StoredMessage._fields)
+
+
+class OutboxTable:
+    """The table in one database. Cheap to make: it holds no connection.
+
+    Each method is one statement in a database's own way, and one short transaction if none is open.
+    """
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.connection = connections[using]
+        self.dialect = dialect_of(self.connection, TABLE)
+        self.name = self.dialect.table
+
+    def insert(self, messages: Sequence[NewMessage]) -> None:
+        """Write messages, in this order."""
+        for some in portions(messages):
+            rows = [(self.id_of(message.message_id), *message[1:]) for message in some]
+            self.dialect.insert(rows)
+
+    def claim(
+        self,
+        token: str,
+        limit: int,
+        *,
+        grace: float,
+        suspects: bool = False,
+        without: Sequence[str] = (),
+    ) -> list[StoredMessage]:
+        """Put off due messages, so that nobody else has them, and return them, oldest first.
+
+        Not those of the receivers ``without`` which it is to be.
+
+        Those that are done when the queue has them count it as an attempt. One that was attempted
+        before, or claimed and not heard of again, may have ended the process that had it: these
+        are the suspects, to be claimed alone, and that counts.
+        """
+        was_left = f"SUBSTR(claimed_by, 1, {len(RELAYING)}) = '{RELAYING}'"
+        condition = f"(m.attempts > 0 AND NOT m.effect OR m.effect AND {was_left})"
+        if not suspects:
+            condition = f"NOT ({condition})"
+        if without:
+            condition += f" AND m.receiver NOT IN ({places(without)})"
+        # In this order: MariaDB and MySQL see what was assigned before.
+        change = (
+            f"attempts = attempts + CASE WHEN effect AND NOT {was_left} THEN 0 ELSE 1 END, "
+            f"due_at = {self.dialect.put_off}, claimed_by = %s"
+        )
+        rows = self.dialect.claim(
+            Claim(condition, without, change, (grace, MAX_WAIT, token), f"m.id, {_COLUMNS}", limit)
+        )
+        return [stored(row[1:]) for row in sorted(rows)]
+
+    def release(self, token: str, ids: Iterable[UUID], *, wait: float, is_counted: bool) -> None:
+        """Give back what was claimed and not attempted, to be due in ``wait`` seconds."""
+        self.change(
+            f"due_at = {self.dialect.later}, claimed_by = %s, attempts = attempts - %s",
+            ids,
+            " AND claimed_by = %s",
+            (token,),
+            before=(wait, _sent(token), int(is_counted)),
+        )
+
+    def sent(self, token: str, ids: Iterable[UUID]) -> None:
+        """Note that a queue has what was claimed: it has ended no process.
+
+        Not where a worker is at it by now, who might take long.
+        """
+        self.change(
+            "claimed_by = %s", ids, " AND claimed_by = %s", (token,), before=(_sent(token),),
+            waits=False,
+        )  # fmt: skip
+
+    def fail(self, message: StoredMessage, error: str, *, wait: float, counts: bool) -> None:
+        """Put a message off by ``wait`` seconds, with its error and perhaps one more attempt.
+
+        Not if somebody else has claimed it since.
+        """
+        self.change(
+            f"due_at = {self.dialect.later}, claimed_by = '', last_error = %s, "
+            "attempts = attempts + %s",
+            [message.message_id],
+            " AND claimed_by = %s",
+            (message.claimed_by,),
+            before=(wait, storable(error), int(counts)),
+        )
+
+    def bury(self, message: StoredMessage, error: str, *, attempts: int, blocks: bool) -> bool:
+        """Give a message up, unless it is dead or somebody else has claimed it since.
+
+        True if it was given up. ``blocks``: those behind it wait on.
+        """
+        order = "" if blocks else ", ordering_key = NULL"
+        return bool(
+            self.dialect.execute(
+                f"UPDATE {self.name} SET status = {DEAD}, dead_at = {self.dialect.now}, "
+                f"attempts = %s, last_error = %s{order} "
+                f"WHERE message_id = %s AND status = {PENDING} AND claimed_by = %s",
+                (attempts, storable(error), self.id_of(message.message_id), message.claimed_by),
+            )
+        )
+
+    def lock(self, message_id: UUID, *, waits: bool = False) -> StoredMessage | None:
+        """Lock a pending message until the transaction ends.
+
+        None: it is done or dead, or somebody else is at it, for whom to wait or not.
+        """
+        rows = self.dialect.lock(_COLUMNS, self.id_of(message_id), waits=waits)
+        return stored(rows[0]) if rows else None
+
+    def is_relayed(self, message_id: UUID) -> bool:
+        """Tell whether a relay has not noted yet that a queue has a message."""
+        return bool(
+            self.dialect.query(
+                f"SELECT 1 FROM {self.name} WHERE message_id = %s AND status = {PENDING} "
+                f"AND SUBSTR(claimed_by, 1, {len(RELAYING)}) = '{RELAYING}'",
+                (self.id_of(message_id),),
+            )
+        )
+
+    def hold(self, message_id: UUID, token: str, *, seconds: float) -> None:
+        """Count an attempt, and keep the message for this long."""
+        self.change(
+            f"attempts = attempts + 1, claimed_by = %s, due_at = {self.dialect.later}",
+            [message_id],
+            before=(token, seconds),
+        )
+
+    def hold_on(self, message_id: UUID, token: str, *, seconds: float) -> None:
+        """Keep it for longer, from now."""
+        self.change(
+            f"due_at = {self.dialect.later}", [message_id], " AND claimed_by = %s", (token,),
+            before=(seconds,),
+        )  # fmt: skip
+
+    def has(self, message_id: UUID) -> bool:
+        """Tell whether a message is not done."""
+        return bool(
+            self.dialect.query(
+                f"SELECT 1 FROM {self.name} WHERE message_id = %s", (self.id_of(message_id),)
+            )
+        )
+
+    def is_late(self, message_id: UUID) -> bool:
+        """Tell whether the time is over for which a message was put off or held."""
+        return bool(
+            self.dialect.query(
+                f"SELECT 1 FROM {self.name} WHERE message_id = %s AND due_at <= {self.dialect.now}",
+                (self.id_of(message_id),),
+            )
+        )
+
+    def delete(self, ids: Iterable[UUID]) -> None:
+        """Take out messages that are done."""
+        for some in portions(list(ids)):
+            self.dialect.execute(
+                f"DELETE FROM {self.name} WHERE message_id IN ({places(some)})",
+                [self.id_of(each) for each in some],
+            )
+
+    def change(
+        self,
+        change: str,
+        ids: Iterable[UUID],
+        fence: str = "",
+        parameters: Sequence[object] = (),
+        *,
+        before: Sequence[object] = (),
+        waits: bool = True,
+    ) -> None:
+        """Change pending messages.
+
+        Args:
+            change: What to set.
+            ids: Of which messages.
+            fence: A further condition, which begins with AND.
+            parameters: Those of the condition.
+            before: Those of the change.
+            waits: For who has locked one, who might take long; or leave it as it is.
+        """
+        for some in portions(list(ids)):
+            keys = [self.id_of(each) for each in some]
+            with nullcontext() if waits else self.dialect.short_transaction():
+                free = keys if waits else self.dialect.unlocked(keys)
+                if free:
+                    self.dialect.execute(
+                        f"UPDATE {self.name} SET {change} WHERE status = {PENDING} "
+                        f"AND message_id IN ({places(free)}){fence}",
+                        [*before, *free, *parameters],
+                    )
+
+    def id_of(self, message_id: UUID) -> object:
+        """Return an id as Django's UUIDField keeps it in the database."""
+        return message_id if self.connection.features.has_native_uuid_field else message_id.hex
+
+
+def _sent(token: str) -> str:
+    return SENT + token.removeprefix(RELAYING)

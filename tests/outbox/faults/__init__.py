@@ -1,0 +1,1 @@
+"""The faults that the durable mode outlives, by what they hit."""

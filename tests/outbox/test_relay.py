@@ -1,0 +1,203 @@
+"""What a relay does with messages that it cannot enqueue, and with those behind them."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import pytest
+from django.db import connection, connections, transaction
+from django.db.models import F
+from django.db.models.signals import post_save
+
+from signals_plus import receiver_task
+from signals_plus.backends.handler import backends
+from signals_plus.outbox.models import Message
+from signals_plus.outbox.relay import Relay
+from signals_plus.outbox.table import OutboxTable
+from signals_plus.testing import run_on_commit
+from tests.outbox.conftest import Outbox, committing_tests
+from tests.outbox.test_commands import NAME, handle, write
+from tests.queues import RecordingBackend
+from tests.testapp.models import Item
+
+QUEUE = {"BACKEND": "tests.queues.RecordingBackend"}
+
+
+@committing_tests
+class TestRelay:
+    @pytest.fixture(autouse=True)
+    def _receivers(self, outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("signals_plus.outbox.relay.BATCH", 2)
+        receiver_task(post_save, sender=Item, durable=True, name=NAME)(handle)
+
+    def test_does_not_wait_while_something_is_due(self, queue: RecordingBackend) -> None:
+        """Though the batches before it can none of them be enqueued."""
+        for _ in range(6):
+            write(receiver="gone")
+        write()
+        enqueued: list[int] = []
+
+        def wait(seconds: float) -> None:
+            enqueued.append(len(queue.enqueued))
+            relay.stop()
+
+        relay = Relay(["default"], wait=wait)
+        relay.run()
+
+        assert enqueued == [1]
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_works_within_a_test_case(outbox: Outbox, queue: RecordingBackend) -> None:
+    """Its transaction is open, though the connection says otherwise."""
+    receiver_task(post_save, sender=Item, durable=True, name=NAME)(handle)
+
+    with run_on_commit():
+        write()
+        outbox.relay.run_once()
+
+    assert len(queue.enqueued) == 1
+
+
+def make_due() -> None:
+    Message.objects.filter(receiver=NAME).update(due_at=F("created_at"))
+
+
+def handle_elsewhere(sender: Any, **kwargs: Any) -> None:
+    """Be a receiver of another queue."""
+
+
+@committing_tests
+class TestQueueThatIsDown:
+    """Another one is not, and its messages are behind those of the first."""
+
+    @pytest.fixture(autouse=True)
+    def _backlog(
+        self, queues: dict[str, RecordingBackend], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("signals_plus.outbox.relay.BATCH", 2)
+        receiver_task(post_save, sender=Item, durable=True, name=NAME)(handle)
+        receiver_task(post_save, sender=Item, durable=True, name="elsewhere", backend="second")(
+            handle_elsewhere
+        )
+        for number in range(7):
+            write(attempts=number % 2, trace=f"{number}")  # suspects, too, and in no group
+        for _ in range(3):
+            write(receiver="elsewhere")
+        queues["default"].refuses = True
+
+    @pytest.fixture
+    def queues(self, outbox: Outbox, settings: Any) -> dict[str, RecordingBackend]:
+        settings.SIGNALS_PLUS_BACKENDS = {"default": QUEUE, "second": QUEUE}
+        queues = {alias: backends[alias] for alias in ("default", "second")}
+        return cast("dict[str, RecordingBackend]", queues)
+
+    def test_is_asked_once_while_others_get_theirs(
+        self, queues: dict[str, RecordingBackend]
+    ) -> None:
+        now = [0.0]
+        relay = Relay(["default"], clock=lambda: now[0])
+
+        relay.drain()
+
+        assert relay.enqueued == len(queues["second"].enqueued) == 3
+        assert len(queues["default"].calls) == 1
+        assert relay.unreachable == ["Backend 'default'"]
+        waiting = Message.objects.filter(receiver=NAME).order_by("id")
+        assert [each.attempts for each in waiting] == [0, 1, 0, 1, 0, 1, 0]
+        assert waiting.filter(claimed_by="").count() == 7 - 2  # but for one batch, not claimed
+
+    def test_gets_all_of_its_own_when_it_is_back(self, queues: dict[str, RecordingBackend]) -> None:
+        now = [0.0]
+        relay = Relay(["default"], clock=lambda: now[0])
+        relay.drain()
+        queues["default"].refuses = False
+        make_due()
+        assert relay.run_once() == 0  # it is left alone for a while
+
+        now[0] += 1
+        relay.drain()
+
+        assert len(queues["default"].enqueued) == 7
+        assert relay.unreachable == []
+
+    def test_does_not_keep_the_relay_busy(self, queues: dict[str, RecordingBackend]) -> None:
+        now = [0.0]
+
+        def wait(seconds: float) -> None:
+            now[0] += seconds
+            make_due()
+            if now[0] >= 100:
+                relay.stop()
+
+        relay = Relay(["default"], clock=lambda: now[0], wait=wait)
+        relay.run()
+
+        assert now[0] == 100
+        assert len(queues["default"].calls) <= 100 / 5 + 4
+
+
+@committing_tests
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="it locks all or nothing")
+class TestNote:
+    """A relay notes that the queue has what it claimed."""
+
+    def test_does_not_wait_for_a_worker(self, outbox: Outbox, in_thread: Any) -> None:
+        """Who has a row locked will write to it himself."""
+        table = OutboxTable("default")
+        locked, free = write(claimed_by="relay:1"), write(claimed_by="relay:1")
+        ids = [locked.message_id, free.message_id]
+
+        with transaction.atomic():
+            assert table.lock(locked.message_id)
+            in_thread(lambda: OutboxTable("default").sent("relay:1", ids))
+
+        assert [each.claimed_by for each in outbox.messages()] == ["relay:1", "sent:1"]
+
+    def test_is_waited_for_by_a_worker(
+        self,
+        outbox: Outbox,
+        queue: RecordingBackend,
+        in_thread: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Or the work would wait until the relay looks again."""
+        received: list[str] = []
+
+        def handle(sender: Any, instance: Item, **kwargs: Any) -> None:
+            received.append(instance.name)
+
+        receiver_task(post_save, sender=Item, durable=True, name="shop.a")(handle)
+        with transaction.atomic():
+            Item.objects.create(name="a")
+        outbox.make_due()
+        Message.objects.update(claimed_by="relay:1")
+        ((task, payload),) = queue.enqueued
+        note = transaction.atomic()
+        note.__enter__()
+        assert OutboxTable("default").lock(Message.objects.get().message_id)
+        waits = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            noted.set()
+            assert ended.wait(20)
+
+        noted, ended = threading.Event(), threading.Event()
+        monkeypatch.setattr("signals_plus.outbox.working.time.sleep", wait)
+        with ThreadPoolExecutor(1) as pool:
+
+            def run() -> None:
+                task.run(payload)
+                connections.close_all()
+
+            running = pool.submit(run)
+            assert noted.wait(20)
+            note.__exit__(None, None, None)
+            ended.set()
+            running.result(20)
+
+        assert received == ["a"]
+        assert len(waits) == 1

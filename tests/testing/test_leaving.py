@@ -1,0 +1,332 @@
+"""However and wherever a block is left, nothing stays muted, captured, connected or emulated."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.signals import post_save
+from django.dispatch import Signal
+
+from signals_plus import _compat, live, observing, receiver, receiver_on_commit
+from signals_plus.backends.handler import backends
+from signals_plus.testing import (
+    capture_signals,
+    capture_tasks,
+    isolated_receivers,
+    mute_signals,
+    run_on_commit,
+)
+from signals_plus.testing.recording import Recorder
+from tests.testapp.models import Tag
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+custom = Signal()
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "mute_signals": lambda: mute_signals(custom, post_save),
+    "mute_signals of one receiver": lambda: mute_signals(receivers=[print]),
+    "mute_signals of all threads": lambda: mute_signals(custom, all_threads=True),
+    "capture_signals": lambda: capture_signals(custom, post_save),
+    "capture_signals of all threads": lambda: capture_signals(custom, all_threads=True, mute=True),
+    "capture_tasks": capture_tasks,
+    "capture_tasks of all threads": lambda: capture_tasks(all_threads=True, immediate=True),
+    "run_on_commit": run_on_commit,
+    "isolated_receivers": isolated_receivers,
+}
+HELPERS = {name: make for name, make in MAKERS.items() if not name.startswith("mute")}
+
+
+def state() -> list[Any]:
+    """Return all that the helpers change, of this thread and context and of all of them."""
+    return [
+        [rule for rule in live.rules_here.get() if not rule.ended],
+        live.everywhere.rules,
+        observing.watching.watchers,
+        backends.stand_in,
+        [*Recorder.scope],
+        [*run_on_commit.scope],
+        len([*isolated_receivers.scope]),
+        [vars(signal).keys() - {"_live_receivers"} for signal in (custom, post_save)],
+        [set(vars(connections[alias])) for alias in connections],
+        [connections[alias].in_atomic_block for alias in connections],
+        len(_compat._savers),
+        BaseDatabaseWrapper.on_commit,
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    """Look at the state afterwards, and at what signals and commits then do."""
+    done: list[str] = []
+    receiver(custom)(lambda **kwargs: done.append("custom"))
+    receiver_on_commit(post_save, sender=Tag)(lambda **kwargs: done.append("commit"))
+    before = state()
+    yield
+    after = state()
+    done.clear()
+    custom.send(None)
+    Tag.objects.create(name="a")
+    assert after == before
+    assert done == ["custom"]
+
+
+@pytest.fixture(params=[*MAKERS.values()], ids=[*MAKERS])
+def make(request: pytest.FixtureRequest) -> Any:
+    """Make one block of each kind."""
+    return request.param
+
+
+@pytest.fixture(params=[*HELPERS.values()], ids=[*HELPERS])
+def make_helper(request: pytest.FixtureRequest) -> Any:
+    """Make one block of each kind that has ``async with``."""
+    return request.param
+
+
+def in_a_thread(function: Callable[[], Any]) -> None:
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    for error in errors:
+        raise error
+
+
+class TestLeft:
+    def test_by_an_exception(self, make: Any) -> None:
+        """Also one that is no Exception, and from a transaction."""
+        for error in (ZeroDivisionError, KeyboardInterrupt, GeneratorExit):
+            with pytest.raises(error), make(), transaction.atomic():
+                raise error
+
+    def test_by_return(self, make: Any) -> None:
+        """Out of two at a time, and out of the decorator."""
+
+        def leave() -> str:
+            with make(), make():
+                return "left"
+
+        assert leave() == make()(leave)() == "left"
+
+    def test_by_continue_and_break(self, make: Any) -> None:
+        """Out of a loop; one object again and again."""
+        block = make()
+        for number in range(4):
+            with block:
+                if number < 2:
+                    continue
+                break
+
+    def test_by_a_generator_that_is_closed(self, make: Any) -> None:
+        """By hand, or by the garbage collector, at any time."""
+
+        def generator() -> Generator[None]:
+            with make():
+                yield
+
+        one = generator()
+        next(one)
+        one.close()
+        other = generator()
+        next(other)
+        del other
+        gc.collect()
+
+    def test_by_a_generator_that_another_thread_closes(self, make: Any) -> None:
+        """As the garbage collector may."""
+
+        def generator() -> Generator[None]:
+            with make():
+                yield
+
+        one = generator()
+        next(one)
+        in_a_thread(one.close)
+
+    def test_from_another_thread(self, make: Any) -> None:
+        """And begun in one."""
+        one, other = make(), make()
+        one.__enter__()
+        in_a_thread(lambda: one.__exit__(None, None, None))
+        in_a_thread(other.__enter__)
+        other.__exit__(None, None, None)
+
+    def test_from_another_context(self, make: Any) -> None:
+        """Where a token of a ContextVar would be refused."""
+        one, other = make(), make()
+        one.__enter__()
+        copy_context().run(one.__exit__, None, None, None)
+        copy_context().run(other.__enter__)
+        other.__exit__(None, None, None)
+
+    def test_in_any_order(self, make: Any) -> None:
+        """Several at a time, the one that was begun first at first."""
+        blocks = [make(), make(), make()]
+        for block in blocks:
+            block.__enter__()
+        for block in blocks:
+            block.__exit__(None, None, None)
+
+    def test_by_many_threads_that_share_it(self, make: Any) -> None:
+        """One object, at the same time."""
+        block = make()
+        everybody = threading.Barrier(4)
+
+        def use() -> None:
+            everybody.wait()
+            for _ in range(25):
+                with block:
+                    pass
+            for alias in connections:
+                connections[alias].close()
+
+        threads = [threading.Thread(target=use) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def test_with_the_transaction_open(self, make: Any) -> None:
+        """It ends with the transaction."""
+        block = make()
+        block.__enter__()
+        with transaction.atomic():
+            block.__exit__(None, None, None)
+
+
+class TestLeftByTasks:
+    @pytest.mark.parametrize("turns", range(6))
+    def test_that_are_cancelled(self, make_helper: Any, turns: int) -> None:
+        """At whatever point: while it begins, in the block, while it ends; more than once."""
+
+        async def main() -> None:
+            async def use() -> None:
+                async with make_helper():
+                    await asyncio.sleep(0)
+
+            task = asyncio.create_task(use())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+
+        async_to_sync(main)()
+
+    def test_that_run_out_of_time(self, make_helper: Any) -> None:
+        """As ``asyncio.timeout`` cancels them."""
+
+        async def main() -> None:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01), make_helper():
+                    await asyncio.Event().wait()
+
+        async_to_sync(main)()
+
+    def test_that_did_not_begin_it(self, make_helper: Any) -> None:
+        """Neither the one nor the other is captured or muted afterwards."""
+
+        async def main() -> None:
+            block = make_helper()
+            await asyncio.create_task(block.__aenter__())
+            await asyncio.create_task(block.__aexit__(None, None, None))
+
+        async_to_sync(main)()
+
+    def test_that_share_it(self, make_helper: Any) -> None:
+        """One object, at the same time, in whatever order they come and go."""
+
+        async def main() -> None:
+            block = make_helper()
+
+            async def use(turns: int) -> None:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                async with block:
+                    for _ in range(5 - turns):
+                        await asyncio.sleep(0)
+
+            await asyncio.gather(*(use(turns) for turns in (0, 3, 1, 5, 0, 2)))
+
+        async_to_sync(main)()
+
+    def test_in_a_group_of_which_one_fails(self, make_helper: Any) -> None:
+        """The others are cancelled."""
+
+        async def main() -> None:
+            async def use(error: Any) -> None:
+                async with make_helper():
+                    await asyncio.sleep(0)
+                    raise error
+
+            with pytest.raises(ExceptionGroup):
+                async with asyncio.TaskGroup() as group:
+                    for error in (ZeroDivisionError, KeyError, ValueError):
+                        group.create_task(use(error))
+
+        async_to_sync(main)()
+
+    def test_by_an_async_generator_that_nobody_finishes(self, make_helper: Any) -> None:
+        """The loop does, at its end."""
+
+        async def main() -> None:
+            async def generator() -> AsyncGenerator[None]:
+                async with make_helper():
+                    yield
+
+            async for _ in generator():
+                break
+
+        async_to_sync(main)()
+
+
+class TestOneObjectInTwoTasks:
+    @pytest.mark.parametrize("make", [capture_signals, mute_signals])
+    def test_each_ends_its_own_part(self, make: Any) -> None:
+        """The one that leaves is not seen any more; the other is."""
+        heard: list[str] = []
+
+        def hear(who: str = "", **kwargs: Any) -> None:
+            heard.append(who)
+
+        custom.connect(hear)
+
+        async def main() -> None:
+            block = make(custom, mute=True) if make is capture_signals else make(custom)
+            both_are_in, first_is_out = asyncio.Event(), asyncio.Event()
+
+            async def first() -> None:
+                with block:
+                    await both_are_in.wait()
+                custom.send(None, who="first")
+                first_is_out.set()
+
+            async def second() -> None:
+                await asyncio.sleep(0)
+                with block:
+                    both_are_in.set()
+                    await first_is_out.wait()
+                    custom.send(None, who="second")
+
+            await asyncio.gather(first(), second())
+
+        async_to_sync(main)()
+
+        assert heard == ["first"]
