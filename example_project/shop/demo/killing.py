@@ -55,11 +55,9 @@ def kill_both(stage: Stage) -> list[Check]:
 def _relay(stage: Stage) -> Iterator[processes.Process]:
     """Run ``manage.py relay_outbox`` as another process, and end it at the end of the block."""
     worker = stage.worker
-    worker.stopping.hold()
     log = worker.log.with_name("relay.log")
     relay = processes.start(["django", "relay_outbox"], worker.folder, log)
     try:
-        worker.stopping.release()
         yield relay
     finally:
         processes.end(relay)

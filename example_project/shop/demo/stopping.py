@@ -18,41 +18,30 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stopping:
-    """Turn signals that would end this process into ``Stopped`` while the block runs."""
+    """Note signals that would end this process while the block runs; ``check()`` raises them.
+
+    Raised at once, they would be lost in a callback of the interpreter's or of SQLite's, and
+    could leave a worker behind between its start and the block that ends it.
+    """
 
     def __init__(self) -> None:
         self._received: list[int] = []
-        self._held = False
 
     def __enter__(self) -> Self:
         heard = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # nohup
-        self._before = {number: signal.signal(number, self._handle) for number in heard}
+        self._before = {number: signal.signal(number, self._note) for number in heard}
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-    def hold(self) -> None:
-        """Raise nothing until ``release()``."""
-        self._held = True
-
-    def release(self) -> None:
-        """Raise again, first of all what came meanwhile."""
-        self._held = False
-        self.check()
+        if kind is None:
+            self.check()
 
     def check(self) -> None:
-        """Raise what was held, or was lost because it came inside a callback of SQLite's."""
+        """Raise ``Stopped`` if a signal has come."""
         if self._received:
             raise Stopped(self._received[0])
 
-    def ignore(self) -> None:
-        """Hear nothing any more: what is still to be done must not be cut short."""
-        for number in ENDING:
-            signal.signal(number, signal.SIG_IGN)
-
-    def _handle(self, number: int, _: FrameType | None) -> None:
+    def _note(self, number: int, _: FrameType | None) -> None:
         self._received.append(number)
-        if not self._held:
-            raise Stopped(number)

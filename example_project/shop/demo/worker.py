@@ -47,11 +47,8 @@ class Worker:
     def __enter__(self) -> Self:
         # First of all: a queue that cannot be reached says why, which a worker's log hides.
         first = self.send_mark()
-        # A signal between the start and the block that ends it would leave the worker behind.
-        self.stopping.hold()
         self._start()
         try:
-            self.stopping.release()
             self._wait_for_mark(first, START_TIMEOUT, "was ready")
         except BaseException:
             self._end()
@@ -79,10 +76,8 @@ class Worker:
 
     def replace(self) -> None:
         """Start another worker where one was killed."""
-        self.stopping.hold()
         self._start()
         self._is_killed = False
-        self.stopping.release()
 
     def catch_up(self, timeout: float, meanwhile: Callable[[], None] | None = None) -> None:
         """Return when the worker has run what was enqueued before, within ``timeout`` seconds.
@@ -105,6 +100,7 @@ class Worker:
 
         Raises:
             DemoError: The worker ended before, and nobody had killed it, or the time is over.
+            Stopped: A signal has come.
         """
         deadline = time.monotonic() + timeout
         while not condition():
@@ -148,7 +144,6 @@ class Worker:
         return DemoError(f"{problem}.\nThe end of its log, {self.log}:\n{last}")
 
     def _end(self) -> None:
-        self.stopping.ignore()
         if self.process is not None:
             processes.end(self.process)
         self.queue.delete(settings.VAR)
