@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from . import ledger
 from .processes import READY_WITHIN, Broker, Process, Producer, RelayProcess, Worker, eventually
 
 # Seconds between two of a kind, on average.
@@ -24,6 +25,9 @@ LOOK = 2.0
 END = 15.0
 # Seconds between two kills of the broker; more often in a short soak.
 KILL_BROKER = 50.0
+# Messages in the outbox above which nobody saves as fast as it can: workers that are killed all
+# the time work off some thirty a second, and a queue that only grows shows nothing.
+DEEP = 300
 
 
 class Chaos:
@@ -40,7 +44,7 @@ class Chaos:
         self.relays = [RelayProcess(f"relay-{n}", folder) for n in (1, 2)]
         self.workers = [Worker(f"worker-{n}", folder) for n in (1, 2)]
         # One that is always at it, and one that saves as fast as it can until it is killed.
-        self.steady = Producer("steady", folder, seed=seed, pause=0.15)
+        self.steady = Producer("steady", folder, seed=seed, pause=0.4)
         self.busy = Producer("busy", folder, seed=seed + 1)
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
@@ -173,8 +177,11 @@ class Chaos:
         self.busy.start()
 
         def begin() -> None:
+            if ledger.waiting_in_outbox() > DEEP:
+                self._in(0.2, begin)
+                return
             _begin(self.busy)
-            self._in(self.dice.uniform(0.2, 1.2), self._kill_busy)
+            self._in(self.dice.uniform(0.1, 0.6), self._kill_busy)
 
         self._in(self.dice.uniform(1.5, 4), begin)
 

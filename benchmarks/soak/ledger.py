@@ -76,14 +76,19 @@ def dead() -> int:
     return Message.objects.filter(status=Message.Status.DEAD).count()
 
 
-def waiting() -> dict[str, int]:
-    """Return what is not done yet, by where it waits."""
+def waiting_in_outbox() -> int:
+    """Return how many messages are not done yet."""
     from signals_plus.outbox.models import Message  # noqa: PLC0415
 
+    return Message.objects.filter(status=Message.Status.PENDING).count()
+
+
+def waiting() -> dict[str, int]:
+    """Return what is not done yet, by where it waits."""
     url: str = getattr(settings, "CELERY_BROKER_URL")  # noqa: B009 - of the soak's own project
     with redis.Redis.from_url(url, socket_timeout=5) as client:
         return {
-            "outbox": Message.objects.filter(status=Message.Status.PENDING).count(),
+            "outbox": waiting_in_outbox(),
             "queue": int(client.llen("celery")),
             "reserved": int(client.hlen("unacked")),
         }
