@@ -9,8 +9,8 @@ call that may be lost or doubled:
 - After the commit the message is enqueued at once (the fast path). ``due_at`` is a while ahead.
 - The worker locks the message, runs the receiver and deletes the message, in one transaction.
   A copy finds it locked or gone, and returns. A worker that dies leaves it as it was.
-- The relay enqueues again what is due. It moves ``due_at`` ahead first, by the age of the message:
-  one that waits in a long queue is enqueued again in ever longer steps.
+- The relay enqueues again what is due. It moves ``due_at`` ahead first, by the time for which the
+  message has been due: one that waits in a long queue is enqueued again in ever longer steps.
 
 ``due_at`` alone carries all waiting: the grace of the fast path, the relay's claim, the time until
 a failure is tried again, ``run_after``. Time is the database's, whatever the hosts' clocks say.

@@ -97,8 +97,8 @@ class MessageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         payload = (admin_display.payload,) if self.has_payload_permission(request) else ()
         return (
             "message_id", admin_display.database, "receiver", "effect", "ordering_key",
-            admin_display.state, "attempts", "created_at", "due_at", "dead_at", "claimed_by",
-            admin_display.error, "trace", *payload,
+            admin_display.state, "attempts", "created_at", "due_since", "due_at", "dead_at",
+            "claimed_by", admin_display.error, "trace", *payload,
         )  # fmt: skip
 
     def get_readonly_fields(self, request: HttpRequest, obj: Message | None = None) -> Any:

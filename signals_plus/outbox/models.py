@@ -34,6 +34,9 @@ class Message(models.Model):
     attempts = models.SmallIntegerField(_("attempts"), default=0)
     created_at = models.DateTimeField(_("created at"))
     due_at = models.DateTimeField(_("due at"))
+    due_since = models.DateTimeField(
+        _("due since"), help_text=_("The longer it has been due, the longer it is put off next.")
+    )
     dead_at = models.DateTimeField(_("dead at"), null=True)
     claimed_by = models.CharField(_("claimed by"), max_length=64, default="")
     last_error = models.TextField(_("last error"), default="")

@@ -37,8 +37,8 @@ class Order:
         following = self.following(receiver, key)
         if following is not None:
             self.table.change(
-                f"due_at = {self.dialect.later}", [following], f" AND NOT {_IS_HELD}",
-                before=(wait,), waits=False,
+                f"due_at = {self.dialect.later}, due_since = {self.dialect.later}", [following],
+                f" AND NOT {_IS_HELD}", before=(wait, wait), waits=False,
             )  # fmt: skip
 
     def in_turn(self, ids: Sequence[UUID]) -> set[UUID]:

@@ -45,7 +45,10 @@ def requeue(messages: QuerySet[Message], *, note: Note | None = None) -> list[Me
     """
 
     def change(locked: QuerySet[Message]) -> None:
-        locked.update(status=PENDING, attempts=0, due_at=Moment(), dead_at=None, claimed_by="")
+        locked.update(
+            status=PENDING, attempts=0, due_at=Moment(), due_since=Moment(), dead_at=None,
+            claimed_by="",
+        )  # fmt: skip
 
     return _change(messages, requeueable, change, note)
 

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, connections, transaction
+from django.db.models import F
 from django.db.models.signals import post_delete, post_save
 
 from signals_plus import receiver_task
@@ -155,13 +156,14 @@ def test_the_next_one_has_its_grace_from_its_turn_on(
     ((task, payload),) = queue.enqueued
     waiting = Message.objects.last()
     assert waiting is not None
-    Message.objects.filter(pk=waiting.pk).update(due_at=Moment(600))
+    Message.objects.filter(pk=waiting.pk).update(due_at=Moment(600), due_since=Moment(-600))
 
     monkeypatch.setattr(Work, "_enqueue_next", lambda work, message: None)  # it ends at once
     task.run(payload)
 
     due = Message.objects.filter(due_at__lte=Moment(30), due_at__gt=Moment(20))
     assert due.get() == waiting
+    assert due.filter(due_since=F("due_at")).exists(), "or it is put off for all the time before"
 
 
 def test_a_queue_that_runs_them_at_once_runs_one_after_the_other(

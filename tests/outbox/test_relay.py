@@ -13,7 +13,9 @@ from django.db.models.signals import post_save
 
 from signals_plus import receiver_task
 from signals_plus.backends.handler import backends
+from signals_plus.outbox import retention
 from signals_plus.outbox.models import Message
+from signals_plus.outbox.moments import Moment
 from signals_plus.outbox.relay import Relay
 from signals_plus.outbox.table import OutboxTable
 from signals_plus.testing import run_on_commit
@@ -59,6 +61,44 @@ def test_works_within_a_test_case(outbox: Outbox, queue: RecordingBackend) -> No
         outbox.relay.run_once()
 
     assert len(queue.enqueued) == 1
+
+
+@committing_tests
+class TestPuttingOff:
+    """What a relay has enqueued and nobody has done is due again, some time later."""
+
+    @pytest.fixture(autouse=True)
+    def _receivers(self, outbox: Outbox, settings: Any) -> None:
+        settings.SIGNALS_PLUS_OUTBOX_GRACE = 30
+        receiver_task(post_save, sender=Item, durable=True, name=NAME)(handle)
+
+    def relayed(self, outbox: Outbox, message: Message) -> float:
+        """Relay a message; return by how many seconds it is put off then."""
+        assert outbox.relay.run_once() == 1
+        return next(
+            seconds
+            for seconds in (30, 60, 120, 300, 600)
+            if Message.objects.filter(pk=message.pk, due_at__lt=Moment(seconds + 10)).exists()
+        )
+
+    @pytest.mark.parametrize(("since", "seconds"), [(1, 30), (60, 60), (300, 300), (9000, 600)])
+    def test_takes_longer_the_longer_it_has_been_due(
+        self, since: float, seconds: float, outbox: Outbox
+    ) -> None:
+        assert self.relayed(outbox, write(due_since=Moment(-since))) == seconds
+
+    def test_takes_no_longer_for_its_run_after(self, outbox: Outbox) -> None:
+        """That is over when it is due for the first time."""
+        message = write(created_at=Moment(-9000))
+
+        assert self.relayed(outbox, message) == 30
+
+    def test_begins_again_when_it_is_requeued(self, outbox: Outbox) -> None:
+        message = write(attempts=3, due_since=Moment(-9000))
+
+        retention.requeue(Message.objects.all())
+
+        assert self.relayed(outbox, message) == 30
 
 
 def make_due() -> None:

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
-from itertools import chain
 from typing import Any, ClassVar, NamedTuple
 
 from django.db import transaction
@@ -39,8 +38,8 @@ class Dialect(ABC):
     later: str
     #: Seconds since a message was written.
     age: str
-    #: The time that is put off by the age of a message, but by no less and no more than two
-    #: parameters say.
+    #: The time that is put off for as long as a message has been due, but by no less and no more
+    #: than two parameters say.
     put_off: str
     #: That a row ``older`` is of the same receiver and key as a row ``m``.
     same_order: ClassVar[str] = (
@@ -75,11 +74,11 @@ class Dialect(ABC):
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Write rows of what is ``BROUGHT``."""
-        row = f"({'%s, ' * (len(BROUGHT) - 1)}{self.later}, {self.now}, {BEGINS})"
+        row = f"({'%s, ' * (len(BROUGHT) - 1)}{self.later}, {self.later}, {self.now}, {BEGINS})"
         self.execute(
-            f"INSERT INTO {self.table} ({', '.join(BROUGHT)}, created_at, {BEGINNINGS}) "
+            f"INSERT INTO {self.table} ({', '.join(BROUGHT)}, due_since, created_at, {BEGINNINGS}) "
             f"VALUES {', '.join([row] * len(rows))}",
-            [*chain.from_iterable(rows)],
+            [value for row in rows for value in (*row, row[-1])],
         )
 
     @abstractmethod

@@ -21,10 +21,10 @@ class MySQL(Dialect):
         # As Django keeps its times there.
         self.now = "UTC_TIMESTAMP(6)" if django_settings.USE_TZ else "CURRENT_TIMESTAMP(6)"
         self.later = f"TIMESTAMPADD(MICROSECOND, %s * 1000000, {self.now})"
-        microseconds = f"TIMESTAMPDIFF(MICROSECOND, created_at, {self.now})"
-        self.age = f"{microseconds} / 1000000"
+        self.age = f"TIMESTAMPDIFF(MICROSECOND, created_at, {self.now}) / 1000000"
         self.put_off = (
-            f"TIMESTAMPADD(MICROSECOND, LEAST(GREATEST({microseconds}, %s * 1000000), "
+            "TIMESTAMPADD(MICROSECOND, "
+            f"LEAST(GREATEST(TIMESTAMPDIFF(MICROSECOND, due_since, {self.now}), %s * 1000000), "
             f"%s * 1000000), {self.now})"
         )
 

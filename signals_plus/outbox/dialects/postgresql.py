@@ -20,7 +20,7 @@ class PostgreSQL(Dialect):
     later = "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'"
     age = "EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP() - created_at)"
     put_off = (
-        "STATEMENT_TIMESTAMP() + LEAST(GREATEST(STATEMENT_TIMESTAMP() - created_at, "
+        "STATEMENT_TIMESTAMP() + LEAST(GREATEST(STATEMENT_TIMESTAMP() - due_since, "
         "%s * INTERVAL '1 second'), %s * INTERVAL '1 second')"
     )
     # In words for which the planner takes the index of all three columns. With "=" it takes that of
@@ -36,10 +36,11 @@ class PostgreSQL(Dialect):
             return
         # As one parameter: psycopg takes longer to find many in a statement than to send them.
         names = ", ".join(BROUGHT)
+        due = self.later % "due_at"
         typed = ", ".join(f"{name} {kind}" for name, kind in zip(BROUGHT, _TYPES, strict=True))
         self.execute(
-            f"INSERT INTO {self.table} ({names}, created_at, {BEGINNINGS}) "
-            f"SELECT {names.replace('due_at', self.later % 'due_at')}, {self.now}, {BEGINS} "
+            f"INSERT INTO {self.table} ({names}, due_since, created_at, {BEGINNINGS}) "
+            f"SELECT {names.replace('due_at', due)}, {due}, {self.now}, {BEGINS} "
             f"FROM ROWS FROM (JSON_TO_RECORDSET(%s::json) AS ({typed})) "
             f"WITH ORDINALITY AS new ({names}, place) ORDER BY place",
             [json.dumps([dict(zip(BROUGHT, row, strict=True)) for row in rows], default=str)],

@@ -19,8 +19,10 @@ class SQLite(Dialect):
         local = "" if django_settings.USE_TZ else ", 'localtime'"
         self.now = f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'{local})"
         self.later = f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds'{local})"
-        self.age = f"(julianday('now'{local}) - julianday(created_at)) * 86400"
-        self.put_off = self.later.replace("%s ||", f"MIN(MAX({self.age}, %s), %s) ||")
+        seconds_since = f"(julianday('now'{local}) - julianday({{}})) * 86400"
+        self.age = seconds_since.format("created_at")
+        been_due = seconds_since.format("due_since")
+        self.put_off = self.later.replace("%s ||", f"MIN(MAX({been_due}, %s), %s) ||")
 
     @classmethod
     def speaks_with(cls, connection: BaseDatabaseWrapper) -> bool:

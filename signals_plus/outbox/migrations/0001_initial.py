@@ -48,6 +48,13 @@ class Migration(migrations.Migration):
                 ("attempts", models.SmallIntegerField(default=0, verbose_name="attempts")),
                 ("created_at", models.DateTimeField(verbose_name="created at")),
                 ("due_at", models.DateTimeField(verbose_name="due at")),
+                (
+                    "due_since",
+                    models.DateTimeField(
+                        help_text="The longer it has been due, the longer it is put off next.",
+                        verbose_name="due since",
+                    ),
+                ),
                 ("dead_at", models.DateTimeField(null=True, verbose_name="dead at")),
                 (
                     "claimed_by",
