@@ -7,7 +7,7 @@ from uuid import UUID
 
 from .rows import StoredMessage, places, portions, uuid_of
 from .states import PENDING, RUNNING
-from .table import OutboxTable
+from .table import OutboxTable, claimed_by
 
 _IS_HELD = f"SUBSTR(claimed_by, 1, {len(RUNNING)}) = '{RUNNING}'"
 
@@ -36,10 +36,10 @@ class Order:
         """Let the message that runs next be due in ``wait`` seconds."""
         following = self.following(receiver, key)
         if following is not None:
+            change = f"due_at = {self.dialect.later}, due_since = {self.dialect.later}"
             self.table.change(
-                f"due_at = {self.dialect.later}, due_since = {self.dialect.later}", [following],
-                f" AND NOT {_IS_HELD}", before=(wait, wait), waits=False,
-            )  # fmt: skip
+                [following], (change, (wait, wait)), where=(f"NOT {_IS_HELD}", ()), waits=False
+            )
 
     def in_turn(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return those before which no other one with their key has to run, or is dead.
@@ -61,10 +61,8 @@ class Order:
 
         It stays put off: who does that one enqueues the next.
         """
-        self.table.change(
-            "claimed_by = '', attempts = attempts - %s", ids, " AND claimed_by = %s", (token,),
-            before=(int(is_counted),), waits=False,
-        )  # fmt: skip
+        change = "claimed_by = '', attempts = attempts - %s"
+        self.table.change(ids, (change, (int(is_counted),)), where=claimed_by(token), waits=False)
 
     def take_turn(self, message: StoredMessage, *, waits: bool) -> bool:
         """Have the turn of a message until the transaction ends.

@@ -12,6 +12,9 @@ from .dialects import Claim, dialect_of
 from .rows import NewMessage, StoredMessage, places, portions, storable, stored
 from .states import DEAD, MAX_WAIT, PENDING, RELAYING, SENT, TABLE
 
+# A part of a statement, with its parameters.
+Sql = tuple[str, tuple[object, ...]]
+
 _COLUMNS = ", ".join(f"m.{name}" for name in StoredMessage._fields)
 
 
@@ -68,36 +71,30 @@ class OutboxTable:
 
     def release(self, token: str, ids: Iterable[UUID], *, wait: float, is_counted: bool) -> None:
         """Give back what was claimed and not attempted, to be due in ``wait`` seconds."""
-        self.change(
-            f"due_at = {self.dialect.later}, claimed_by = %s, attempts = attempts - %s",
-            ids,
-            " AND claimed_by = %s",
-            (token,),
-            before=(wait, _sent(token), int(is_counted)),
-        )
+        change = f"due_at = {self.dialect.later}, claimed_by = %s, attempts = attempts - %s"
+        self.change(ids, (change, (wait, _sent(token), int(is_counted))), where=claimed_by(token))
 
     def sent(self, token: str, ids: Iterable[UUID]) -> None:
         """Note that a queue has what was claimed: it has ended no process.
 
         Not where a worker is at it by now, who might take long.
         """
-        self.change(
-            "claimed_by = %s", ids, " AND claimed_by = %s", (token,), before=(_sent(token),),
-            waits=False,
-        )  # fmt: skip
+        change = "claimed_by = %s"
+        self.change(ids, (change, (_sent(token),)), where=claimed_by(token), waits=False)
 
     def fail(self, message: StoredMessage, error: str, *, wait: float, counts: bool) -> None:
         """Put a message off by ``wait`` seconds, with its error and perhaps one more attempt.
 
         Not if somebody else has claimed it since.
         """
-        self.change(
+        change = (
             f"due_at = {self.dialect.later}, claimed_by = '', last_error = %s, "
-            "attempts = attempts + %s",
+            "attempts = attempts + %s"
+        )
+        self.change(
             [message.message_id],
-            " AND claimed_by = %s",
-            (message.claimed_by,),
-            before=(wait, storable(error), int(counts)),
+            (change, (wait, storable(error), int(counts))),
+            where=claimed_by(message.claimed_by),
         )
 
     def bury(self, message: StoredMessage, error: str, *, attempts: int, blocks: bool) -> bool:
@@ -135,18 +132,13 @@ class OutboxTable:
 
     def hold(self, message_id: UUID, token: str, *, seconds: float) -> None:
         """Count an attempt, and keep the message for this long."""
-        self.change(
-            f"attempts = attempts + 1, claimed_by = %s, due_at = {self.dialect.later}",
-            [message_id],
-            before=(token, seconds),
-        )
+        change = f"attempts = attempts + 1, claimed_by = %s, due_at = {self.dialect.later}"
+        self.change([message_id], (change, (token, seconds)))
 
     def hold_on(self, message_id: UUID, token: str, *, seconds: float) -> None:
         """Keep it for longer, from now."""
-        self.change(
-            f"due_at = {self.dialect.later}", [message_id], " AND claimed_by = %s", (token,),
-            before=(seconds,),
-        )  # fmt: skip
+        change = f"due_at = {self.dialect.later}"
+        self.change([message_id], (change, (seconds,)), where=claimed_by(token))
 
     def has(self, message_id: UUID) -> bool:
         """Tell whether a message is not done."""
@@ -175,38 +167,37 @@ class OutboxTable:
 
     def change(
         self,
-        change: str,
         ids: Iterable[UUID],
-        fence: str = "",
-        parameters: Sequence[object] = (),
+        change: Sql,
         *,
-        before: Sequence[object] = (),
+        where: Sql = ("TRUE", ()),
         waits: bool = True,
     ) -> None:
         """Change pending messages.
 
-        Args:
-            change: What to set.
-            ids: Of which messages.
-            fence: A further condition, which begins with AND.
-            parameters: Those of the condition.
-            before: Those of the change.
-            waits: For who has locked one, who might take long; or leave it as it is.
+        ``waits``: for who has locked one, who might take long; or leave it as it is.
         """
+        setting, values = change
+        condition, parameters = where
         for some in portions(list(ids)):
             keys = [self.id_of(each) for each in some]
             with nullcontext() if waits else self.dialect.short_transaction():
                 free = keys if waits else self.dialect.unlocked(keys)
                 if free:
                     self.dialect.execute(
-                        f"UPDATE {self.name} SET {change} WHERE status = {PENDING} "
-                        f"AND message_id IN ({places(free)}){fence}",
-                        [*before, *free, *parameters],
+                        f"UPDATE {self.name} SET {setting} WHERE status = {PENDING} "
+                        f"AND message_id IN ({places(free)}) AND {condition}",
+                        [*values, *free, *parameters],
                     )
 
     def id_of(self, message_id: UUID) -> object:
         """Return an id as Django's UUIDField keeps it in the database."""
         return message_id if self.connection.features.has_native_uuid_field else message_id.hex
+
+
+def claimed_by(token: str) -> Sql:
+    """Say that nobody else has claimed it since."""
+    return "claimed_by = %s", (token,)
 
 
 def _sent(token: str) -> str:
