@@ -13,12 +13,15 @@ from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
+from django.db import router
+from django.db.models import Model
 
 from .backends.base import BaseBackend
 from .backends.handler import backends
 from .conf import Settings, settings
 from .exceptions import SettingsError
 from .registry import registry
+from .tasks import TaskReceiver
 
 DECORATORS = frozenset({"receiver", "receiver_on_commit", "receiver_task"})
 
@@ -55,6 +58,20 @@ def check_backends(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 
 @register("signals_plus")
+def check_transactions(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """E010: a queue that joins the transaction is on another database than the rows."""
+    return [
+        _e010(receiver, model, written_to, alias)
+        for receiver in registry
+        if (alias := backends[receiver.options.backend].transaction_alias) is not None
+        for model in receiver.sender_models()
+        if (written_to := router.db_for_write(model)) != alias
+    ]
+
+
+@register("signals_plus")
 def check_signals_modules(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
@@ -85,6 +102,15 @@ def check_signals_modules(
 
 def _e002(problem: str, hint: str) -> CheckMessage:
     return Error(problem, hint=hint, id="signals_plus.E002")
+
+
+def _e010(receiver: TaskReceiver, model: type[Model], written_to: str, alias: str) -> CheckMessage:
+    return Error(
+        f"Receiver {receiver.name!r} is a task that is enqueued within transactions on {alias!r}, "
+        f"and {model._meta.label} is written to {written_to!r}: each save would fail.",
+        hint="Name a backend without enqueue_in_transaction, which enqueues after the commit.",
+        id="signals_plus.E010",
+    )
 
 
 def _app_warning(backend: BaseBackend, app: str) -> CheckMessage:

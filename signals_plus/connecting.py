@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import AppRegistryNotReady
+from django.db import models
 from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
@@ -51,6 +52,17 @@ class BaseReceiver(ABC):
 
     def connected(self) -> None:
         """Do what is left once all signals are connected."""
+
+    def sender_models(self) -> Iterator[type[models.Model]]:
+        """Yield the senders that are models, once all are loaded."""
+        for sender in self.senders:
+            if isinstance(sender, str) and sender.count(".") == 1:
+                try:
+                    yield apps.get_model(sender)
+                except LookupError:  # of a model: Django's own check says so
+                    continue
+            elif isinstance(sender, type) and issubclass(sender, models.Model):
+                yield sender
 
     def is_connected(self) -> bool:
         """Tell whether any of the signals still has the receiver."""

@@ -33,7 +33,8 @@ def shared(name: str, default: T) -> ContextVar[T]:
 def for_new_work() -> Context:
     """Copy the current context, without the mutes, guards and lineage of the work now running.
 
-    What others keep in it is there: the ids of a trace, the active language and time zone.
+    What others keep in it is there, such as the ids of a trace. Django's active language and time
+    zone are, too, in the same thread.
     """
     context = copy_context()
     context.run(_forget_own)

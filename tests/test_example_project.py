@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.shops import (
     DEMO_TIME_LIMIT,
@@ -32,6 +34,12 @@ def shop(tmp_path: Path) -> Shop:
 
 def files_of_example() -> set[str]:
     return {str(path) for path in EXAMPLE.rglob("*") if "__pycache__" not in path.parts}
+
+
+def queues_of_rq(url: str) -> set[bytes]:
+    with suppress(redis.ConnectionError), redis.Redis.from_url(url) as client:
+        return {*client.scan_iter("rq:*:shop-demo-*")}
+    return set()
 
 
 def group_is_running(pid: int) -> bool:
@@ -308,10 +316,12 @@ class TestDemoOnEachQueue:
     """``SHOP_QUEUE=... manage.py demo``."""
 
     def test_plays_every_scenario(self, shop, queue):
-        redis = os.environ.get("SIGNALS_PLUS_REDIS_URL", "redis://127.0.0.1:6379/9")
+        url = os.environ.get("SIGNALS_PLUS_REDIS_URL", "redis://127.0.0.1:6379/9")
         shop.time_limit = 2 * DEMO_TIME_LIMIT
+        # Demos that were killed have left theirs.
+        before = queues_of_rq(url) if queue == "rq" else set()
 
-        demo = shop.run([*MANAGE, "demo"], SHOP_QUEUE=queue, SHOP_REDIS_URL=redis)
+        demo = shop.run([*MANAGE, "demo"], SHOP_QUEUE=queue, SHOP_REDIS_URL=url)
 
         skip_without_broker(demo)
         assert (demo.returncode, demo.stderr) == (0, "")
@@ -320,6 +330,8 @@ class TestDemoOnEachQueue:
         assert f"All {played} scenarios went as announced" in demo.stdout
         assert ("   not played: tasks run in this process" in demo.stdout) == (queue == "thread")
         assert shop.left_behind() == []
+        if queue == "rq":
+            assert queues_of_rq(url) == before
 
     def test_leaves_no_process_when_it_is_killed(self, shop, queue):
         if queue == "thread":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from asyncio import CancelledError
@@ -43,11 +44,12 @@ class Job(NamedTuple):
         logger.info("Task %s ran in %.3f s", self.task.name, time.monotonic() - started)
         return None
 
-    def run_and_log(self) -> None:
-        """Run the task; log how it failed."""
+    def run_and_log(self) -> BaseException | None:
+        """Run the task; log and return how it failed."""
         error = self.run()
         if error is not None:
             self.log(error)
+        return error
 
     def log(self, error: BaseException) -> None:
         """Log how the task failed."""
@@ -64,19 +66,35 @@ class Caller(threading.local):
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Job] | None = None
+        # By process: a job that forks one does not go on there.
+        self._waiting: dict[int, deque[Job]] = {}
 
-    def run(self, jobs: Iterable[Job], call: Callable[[Job], None] = Job.run_and_log) -> None:
-        """Call ``call`` for each job, one after the other, and for those that they enqueue."""
-        if self._waiting is not None:
-            self._waiting.extend(jobs)
+    def run(
+        self,
+        jobs: Iterable[Job],
+        call: Callable[[Job], BaseException | None] = Job.run_and_log,
+    ) -> None:
+        """Call ``call`` for each job, one after the other, and for those that they enqueue.
+
+        Raises:
+            SystemExit: One has, in the main thread. There the handler of a signal may have raised
+                it, which asks the process to end; what is committed runs before.
+        """
+        pid = os.getpid()
+        if pid in self._waiting:
+            self._waiting[pid].extend(jobs)
             return
-        self._waiting = waiting = deque(jobs)
+        self._waiting[pid] = waiting = deque(jobs)
+        leaving: SystemExit | None = None
         try:
             while waiting:
-                call(waiting.popleft())
+                error = call(waiting.popleft())
+                if leaving is None and isinstance(error, SystemExit):
+                    leaving = error
         finally:
-            self._waiting = None
+            del self._waiting[pid]
+        if leaving is not None and threading.current_thread() is threading.main_thread():
+            raise leaving
 
 
 class InProcessBackend(BaseBackend):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
+from django.db import transaction
 from django_q.conf import Conf
 from django_q.tasks import async_task
 
@@ -84,6 +86,10 @@ class DjangoQBackend(BaseBackend):
         super().register(task)
 
     def enqueue(self, task: Task, payload: str) -> None:
+        if Conf.SYNC and self.enqueue_in_transaction:
+            run = partial(run_all, [(task, payload)], self._message)
+            transaction.on_commit(run, using=self.transaction_alias)
+            return
         for refused in self.enqueue_many([(task, payload)]):
             raise refused.error
 

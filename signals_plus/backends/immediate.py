@@ -14,7 +14,8 @@ class ImmediateBackend(InProcessBackend):
     """Run each task after the commit, in the thread that committed, before that goes on.
 
     As a worker would: from its payload, with its rows loaded, and without the caller's mutes. What
-    a task enqueues runs when it has ended.
+    a task enqueues runs when it has ended. ``sys.exit()`` in one ends the process, when all that
+    wait have run: in the main thread the handler of a signal may have raised it.
 
     ``OPTIONS``:
 
@@ -45,13 +46,14 @@ class ImmediateBackend(InProcessBackend):
     def _run_and_raise(self, jobs: Sequence[Job]) -> None:
         first: BaseException | None = None
 
-        def run(job: Job) -> None:
+        def run(job: Job) -> BaseException | None:
             nonlocal first
             error = job.run()
             if first is None:
                 first = error
             elif error is not None:
                 job.log(error)
+            return error
 
         self._caller.run(jobs, run)
         if first is not None:

@@ -19,11 +19,12 @@ class ThreadBackend(InProcessBackend):
     A task that the process does not live to run is lost: killed, crashed, ended by a signal as
     uvicorn's, or with ``os._exit``. At a normal end it waits for what is queued and what runs.
 
-    The context of whoever enqueues follows the task (trace ids, the active language); its mutes and
-    its transaction do not. Each thread has database connections of its own, which are closed when
+    The context of whoever enqueues follows the task (trace ids); its mutes, its transaction and its
+    active language do not. Each thread has database connections of its own, which are closed when
     it has nothing to do. A forked process begins with an empty queue.
 
-    A receiver that raises is logged with its traceback. ``sys.exit()`` in one ends its task only.
+    A receiver that raises is logged with its traceback. ``sys.exit()`` in one ends its task only,
+    but where it runs in the main thread for want of room.
 
     ``OPTIONS``:
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from django.apps import AppConfig, apps
+from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
-from django.db import connections, models, router
+from django.db import connections, router
 
 from ..backends.handler import backends
 from ..conf import settings
@@ -28,7 +28,9 @@ def check_aliases(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     with_outbox = routed() if durable else []
     not_committing: set[str] = set()
     for receiver in durable:
-        senders = {model._meta.label: router.db_for_write(model) for model in _models(receiver)}
+        senders = {
+            model._meta.label: router.db_for_write(model) for model in receiver.sender_models()
+        }
         using = receiver.options.using
         for alias in sorted({using} if using else {*senders.values()}):
             if not has_dialect(connections[alias]):
@@ -83,17 +85,6 @@ def check_queues(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 
 def _durable() -> list[DurableReceiver]:
     return [receiver for receiver in registry if isinstance(receiver, DurableReceiver)]
-
-
-def _models(receiver: DurableReceiver) -> Iterator[type[models.Model]]:
-    for sender in receiver.senders:
-        if isinstance(sender, str) and sender.count(".") == 1:
-            try:
-                yield apps.get_model(sender)
-            except LookupError:  # of a model: Django's own check says so
-                continue
-        elif isinstance(sender, type) and issubclass(sender, models.Model):
-            yield sender
 
 
 def _check_grace(alias: str) -> list[CheckMessage]:

@@ -33,6 +33,7 @@ from signals_plus import receiver_task
 from signals_plus.backends.base import Task, run_task
 from signals_plus.backends.django_q import RUN_TASK, DjangoQBackend
 from signals_plus.backends.handler import backends
+from signals_plus.checks import check_transactions
 from signals_plus.exceptions import BackendError, InvalidReceiverError, SettingsError
 from signals_plus.testing import capture_signals, run_on_commit
 from tests.django_q_project.tables import installed, make_tables
@@ -42,6 +43,14 @@ from tests.testapp.models import Item, Tag
 PATH = "signals_plus.backends.django_q.DjangoQBackend"
 
 Use = Callable[..., DjangoQBackend]
+
+
+class ItemsOnOther:
+    """A router that writes them to the other database."""
+
+    def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
+        return "other" if model is Item else None
+
 
 in_real_transactions = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -455,12 +464,43 @@ class TestInTransaction:
 
         assert Item.objects.using("other").count() == 0
 
+    def test_refuses_senders_of_another_database(self, settings: Any) -> None:
+        """When the project is checked: the routers say where they are written."""
+        receiver_task(post_save, sender=Item, name="shop.score")(score)
+        assert check_transactions(None) == []
+
+        settings.DATABASE_ROUTERS = [f"{__name__}.ItemsOnOther"]
+        (error,) = check_transactions(None)
+
+        assert error.id == "signals_plus.E010"
+        assert "within transactions on 'default', and testapp.Item is written to 'other'" in (
+            error.msg
+        )
+
     @pytest.mark.parametrize("merging", ["batch", "coalesce"])
     def test_refuses_receivers_that_merge(self, merging: str) -> None:
         def merged(sender: Any, **kwargs: Any) -> None: ...
 
         with pytest.raises(InvalidReceiverError, match="enqueues within the transaction"):
             receiver_task(post_save, sender=Item, name="a", **{merging: True})(merged)  # type: ignore[arg-type]
+
+    def test_waits_for_the_commit_where_tasks_run_at_once(self, use: Use, database: str) -> None:
+        """``sync``, as development and tests have it: nothing runs for what is rolled back."""
+        use({"SYNC": True}, enqueue_in_transaction=True)
+        ran: list[str] = []
+
+        @receiver_task(post_save, sender=Item, name="shop.receivers.look")
+        def look(sender: Any, instance: Item, **kwargs: Any) -> None:
+            ran.append(instance.name)
+
+        with run_on_commit(), transaction.atomic():
+            Item.objects.create(name="a")
+            with transaction.atomic():
+                Item.objects.create(name="b")
+                transaction.set_rollback(True)
+            assert ran == []
+
+        assert ran == ["a"]
 
     def test_fails_the_transaction(self, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Even one that goes on after the error: no row commits without its task."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,6 +206,55 @@ class TestFailure:
 
         backends["default"].enqueue(task(ran.append), "2")
         assert ran == ["2"]
+
+    def test_that_ends_the_process_does_so_when_all_have_run(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The handler of a signal has raised it, for all that is known."""
+        ran: list[str] = []
+
+        def leave(payload: str) -> None:
+            sys.exit(3)
+
+        with pytest.raises(SystemExit, match="3"):
+            backends["default"].enqueue_many([(task(leave), "1"), (task(ran.append), "2")])
+
+        assert ran == ["2"]
+        assert "Task shop.a failed: SystemExit(3)" in caplog.messages
+
+    def test_in_another_thread_ends_its_task_only(self) -> None:
+        """No signal is handled there."""
+        ran: list[str] = []
+
+        def leave(payload: str) -> None:
+            sys.exit(3)
+
+        def enqueue() -> None:
+            backends["default"].enqueue_many([(task(leave), "1"), (task(ran.append), "2")])
+            ran.append("and on")
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(enqueue).result(10)
+
+        assert ran == ["2", "and on"]
+
+
+class TestFork:
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+    def test_by_a_task_begins_anew(self, tmp_path: Path) -> None:
+        """What it enqueues runs, though its parent's task never ends there."""
+        ran = tmp_path / "ran"
+
+        def fork(payload: str) -> None:
+            if (pid := os.fork()) == 0:
+                backends["default"].enqueue(task(ran.write_text), "in the child")
+                os._exit(0)
+            os.waitpid(pid, 0)
+
+        backends["default"].enqueue(task(fork), "")
+
+        assert ran.read_text() == "in the child"
 
 
 class TestUnsupported:

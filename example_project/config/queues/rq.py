@@ -38,7 +38,14 @@ def worker(var: Path) -> list[str]:
 
 
 def delete(var: Path) -> None:
-    """Take the queue out of Redis."""
+    """Take the queue out of Redis, with what a worker that was killed has left there."""
     import django_rq  # noqa: PLC0415 - it reads the settings
+    from rq import Worker  # noqa: PLC0415
 
-    django_rq.get_queue(var.name).delete(delete_jobs=True)
+    queue = django_rq.get_queue(var.name)
+    for worker in Worker.all(queue=queue):
+        worker.register_death()
+    for job_id in queue.started_job_registry.get_job_ids(cleanup=False):
+        if job := queue.fetch_job(job_id):
+            job.delete()
+    queue.delete(delete_jobs=True)
