@@ -28,8 +28,10 @@ WANTED = {
 }
 
 
-def check(task: Task) -> None:
+def check(task: Task, *, repeats: bool) -> None:
     """Refuse values that Django-Q2 cannot use.
+
+    ``repeats``: the broker hands a task out again that is not done in time.
 
     Raises:
         InvalidReceiverError: There is one.
@@ -39,6 +41,14 @@ def check(task: Task) -> None:
             raise InvalidReceiverError(
                 task.name, f"has {option}={value!r}", f"It has to be {WANTED[option]}."
             )
+    timeout = task.options.get("timeout", 0)
+    if repeats and timeout >= Conf.RETRY:
+        raise InvalidReceiverError(
+            task.name,
+            f'has timeout={timeout}, and Q_CLUSTER["retry"] is {Conf.RETRY}: it would be run '
+            "again beside itself",
+            "Raise retry, or lower the timeout.",
+        )
     if task.queue_name is not None and not is_name(task.queue_name):
         raise InvalidReceiverError(
             task.name,

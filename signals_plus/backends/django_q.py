@@ -79,7 +79,7 @@ class DjangoQBackend(BaseBackend):
 
     def refuse_unsupported(self, task: Task) -> None:
         super().refuse_unsupported(task)
-        _django_q_options.check(task)
+        _django_q_options.check(task, repeats=bool(self._broker.repeats))
 
     def register(self, task: Task) -> None:
         self._registered[task.name] = task

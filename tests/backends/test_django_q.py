@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from multiprocessing import Event, Value
 from typing import Any
@@ -177,7 +178,25 @@ class TestReceiverOptions:
             "timeout": 2**31 - 1,
         }  # fmt: skip
 
-        use().refuse_unsupported(a_task(options=options, run_after=timedelta(1), queue_name="b"))
+        backend = use({"RETRY": 2**31})
+
+        backend.refuse_unsupported(a_task(options=options, run_after=timedelta(1), queue_name="b"))
+
+    @pytest.mark.parametrize(("timeout", "is_refused"), [(59, False), (60, True), (61, True)])
+    def test_a_limit_after_which_it_runs_again(
+        self, timeout: int, is_refused: bool, use: Use
+    ) -> None:
+        """Beside the first run, that is: but Redis hands nothing out again."""
+        task = a_task(options={"timeout": timeout})
+
+        with pytest.raises(InvalidReceiverError) if is_refused else nullcontext() as refused:
+            use({"RETRY": 60}).refuse_unsupported(task)
+
+        if refused is not None:
+            assert (
+                f'has timeout={timeout}, and Q_CLUSTER["retry"] is 60: it would be run again beside'
+            ) in str(refused.value)
+        use({"RETRY": 60, "ORM": None}).refuse_unsupported(task)
 
     @pytest.mark.parametrize("option", ["sync", "chain", "broker", "cluster", "iter_count"])
     def test_that_are_not_for_receivers(self, use: Use, option: str) -> None:
