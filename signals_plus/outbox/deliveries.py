@@ -136,7 +136,8 @@ def fail(
     if attempts >= settings.outbox_max_attempts:
         _bury(table, message, function, storable(str(error)), attempts=attempts, blocks=blocks)
         return
-    table.fail(message, str(error), wait=backoff(attempts), counts=not is_counted)
+    wait = backoff(attempts)
+    table.fail(message, str(error), wait=wait, counts=not is_counted, waits=False)
     observing.failed(function, message.receiver, message.message_id, error=error, attempts=attempts)
 
 

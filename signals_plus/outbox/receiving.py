@@ -12,7 +12,7 @@ from django.db import connections
 
 from ..commit import Run, Writer, collect, is_in_a_test_case
 from ..enqueuing import Message
-from ..exceptions import SettingsError
+from ..exceptions import PayloadError, SettingsError
 from ..tasks import Pending, TaskReceiver
 from . import outgoing, validation, working
 from .identity import doing
@@ -75,6 +75,13 @@ class DurableReceiver(TaskReceiver, Writer):
     def work_off(self, payload: str) -> None:
         using, message_id = named_in(payload)
         if using is not None and message_id is not None:
+            if using not in connections:
+                raise PayloadError(
+                    self.name,
+                    f"its database {using!r}",
+                    "is none of this process's",
+                    "Give the worker the DATABASES of the process that wrote the message.",
+                )
             working.Work(self, using, message_id).run()
         else:
             with doing(message_id):
@@ -123,7 +130,7 @@ def named_in(payload: str) -> tuple[str | None, UUID | None]:
     try:
         data = json.loads(payload)
         message_id = UUID(data["message"])
-    except (TypeError, ValueError, KeyError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None, None
     using = data.get("using")
-    return using if using in connections else None, message_id
+    return using if isinstance(using, str) else None, message_id

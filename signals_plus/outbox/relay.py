@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import socket
@@ -17,10 +18,12 @@ from ..conf import settings
 from ..registry import registry
 from . import observing, traces
 from .deliveries import BATCH, Delivery, blocks_others, deliveries, fail, in_turn, release, together
-from .outages import Outages
+from .outages import LONGEST_PAUSE, Outages
 from .rows import StoredMessage
 from .states import RELAYING
 from .table import OutboxTable
+
+logger = logging.getLogger("signals_plus")
 
 
 class Relay:
@@ -172,9 +175,16 @@ class Relay:
                 )  # fmt: skip
             else:
                 unreachable.append(each)
-        if unreachable:
-            wait = self._queues.note(alias, next(e.error for e in refused if not e.is_objection))
-            release(table, token, unreachable, wait=wait)
-        elif taken:
+        if taken:
             self._queues.end(alias)
+        if unreachable:
+            error = next(each.error for each in refused if not each.is_objection)
+            if taken:
+                # Not the broker is away: something is wrong with some of its queues.
+                logger.warning("%d messages wait, others were taken: %s", len(unreachable), error)
+                pause = LONGEST_PAUSE
+            else:
+                pause = self._queues.note(alias, error)
+            # When the pause is over, those behind them are asked for first.
+            release(table, token, unreachable, wait=2 * pause)
         return len(taken)

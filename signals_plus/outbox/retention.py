@@ -6,6 +6,8 @@ The commands and the admin call these, so that both do the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 
 from django.db import connections, transaction
 from django.db.models import F, Q, QuerySet
@@ -50,7 +52,7 @@ def requeue(messages: QuerySet[Message], *, note: Note | None = None) -> list[Me
             claimed_by="",
         )  # fmt: skip
 
-    return _change(messages, requeueable, change, note)
+    return [*chain.from_iterable(_changed(messages, requeueable, change, note))]
 
 
 def discardable(messages: QuerySet[Message]) -> QuerySet[Message]:
@@ -64,44 +66,42 @@ def discard(messages: QuerySet[Message], *, note: Note | None = None) -> list[Me
     One that a worker is at is left alone. Return those that were deleted. ``note``: as for
     ``requeue``.
     """
-    discarded = _change(messages, discardable, QuerySet.delete, note)
+    discarded = [*chain.from_iterable(_changed(messages, discardable, QuerySet.delete, note))]
     _wake_next(discarded, messages.db)
     return discarded
 
 
-def prunable(using: str, days: int) -> QuerySet[Message]:
-    """Return the messages that have been dead for so many days."""
-    return Message.objects.using(using).filter(status=DEAD, dead_at__lte=Moment(-days * DAY))
+def prunable(messages: QuerySet[Message], days: int) -> QuerySet[Message]:
+    """Return those that have been dead for so many days."""
+    return messages.filter(status=DEAD, dead_at__lte=Moment(-days * DAY))
 
 
 def prune(using: str, days: int) -> int:
     """Delete the messages that have been dead for so many days; return how many."""
-    old = prunable(using, days)
     pruned = 0
-    while some := list(old.defer("payload", "last_error")[:TOGETHER]):
-        # Asked again in the same statement: one may have been requeued since.
-        pruned += old.filter(pk__in=[message.pk for message in some]).delete()[0]
+    every = Message.objects.using(using)
+    for some in _changed(every, partial(prunable, days=days), QuerySet.delete, None):
+        pruned += len(some)
         _wake_next(some, using)
     return pruned
 
 
-def _change(
+def _changed(
     messages: QuerySet[Message],
     possible: Callable[[QuerySet[Message]], QuerySet[Message]],
     change: Callable[[QuerySet[Message]], object],
     note: Note | None,
-) -> list[Message]:
-    """Change those that can be changed and nobody has locked."""
-    changed: list[Message] = []
+) -> Iterator[list[Message]]:
+    """Change those that can be changed and nobody has locked; yield them, some at a time."""
     every = Message.objects.using(messages.db)
     for ids in _chunks(list(possible(messages).values_list("pk", flat=True))):
         with transaction.atomic(messages.db):
+            # Asked again: others may have dealt with them since.
             locked = _locked(possible(every.filter(pk__in=ids)))
             change(every.filter(pk__in=[message.pk for message in locked]))
             if note is not None and locked:
                 note(locked)
-        changed += locked
-    return changed
+        yield locked
 
 
 def _wake_next(gone: Iterable[Message], using: str) -> None:

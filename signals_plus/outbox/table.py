@@ -70,9 +70,17 @@ class OutboxTable:
         return [stored(row[1:]) for row in sorted(rows)]
 
     def release(self, token: str, ids: Iterable[UUID], *, wait: float, is_counted: bool) -> None:
-        """Give back what was claimed and not attempted, to be due in ``wait`` seconds."""
+        """Give back what was claimed and not attempted, to be due in ``wait`` seconds.
+
+        Not where a worker is at it by now, who might take long.
+        """
         change = f"due_at = {self.dialect.later}, claimed_by = %s, attempts = attempts - %s"
-        self.change(ids, (change, (wait, _sent(token), int(is_counted))), where=claimed_by(token))
+        self.change(
+            ids,
+            (change, (wait, _sent(token), int(is_counted))),
+            where=claimed_by(token),
+            waits=False,
+        )
 
     def sent(self, token: str, ids: Iterable[UUID]) -> None:
         """Note that a queue has what was claimed: it has ended no process.
@@ -82,10 +90,18 @@ class OutboxTable:
         change = "claimed_by = %s"
         self.change(ids, (change, (_sent(token),)), where=claimed_by(token), waits=False)
 
-    def fail(self, message: StoredMessage, error: str, *, wait: float, counts: bool) -> None:
+    def fail(
+        self,
+        message: StoredMessage,
+        error: str,
+        *,
+        wait: float,
+        counts: bool,
+        waits: bool = True,
+    ) -> None:
         """Put a message off by ``wait`` seconds, with its error and perhaps one more attempt.
 
-        Not if somebody else has claimed it since.
+        Not if somebody else has claimed it since. ``waits``: as for ``change``.
         """
         change = (
             f"due_at = {self.dialect.later}, claimed_by = '', last_error = %s, "
@@ -93,8 +109,9 @@ class OutboxTable:
         )
         self.change(
             [message.message_id],
-            (change, (wait, storable(error), int(counts))),
+            (change, (wait, self._text(error), int(counts))),
             where=claimed_by(message.claimed_by),
+            waits=waits,
         )
 
     def bury(self, message: StoredMessage, error: str, *, attempts: int, blocks: bool) -> bool:
@@ -108,7 +125,7 @@ class OutboxTable:
                 f"UPDATE {self.name} SET status = {DEAD}, dead_at = {self.dialect.now}, "
                 f"attempts = %s, last_error = %s{order} "
                 f"WHERE message_id = %s AND status = {PENDING} AND claimed_by = %s",
-                (attempts, storable(error), self.id_of(message.message_id), message.claimed_by),
+                (attempts, self._text(error), self.id_of(message.message_id), message.claimed_by),
             )
         )
 
@@ -189,6 +206,9 @@ class OutboxTable:
                         f"AND message_id IN ({places(free)}) AND {condition}",
                         [*values, *free, *parameters],
                     )
+
+    def _text(self, error: str) -> str:
+        return self.dialect.text(storable(error))
 
     def id_of(self, message_id: UUID) -> object:
         """Return an id as Django's UUIDField keeps it in the database."""

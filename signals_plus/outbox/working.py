@@ -119,7 +119,7 @@ class Work:
 
     def _run_held(self) -> bool:
         """Run the receiver outside of a transaction, and delete the message then."""
-        with self._transaction():
+        with self._transaction(is_short=True):
             message = self._take()
             if message is None:
                 return False
@@ -131,9 +131,10 @@ class Work:
         return True
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, is_short: bool = False) -> Iterator[None]:
         try:
-            with transaction.atomic(self.using):
+            short = self.table.dialect.short_transaction
+            with short() if is_short else transaction.atomic(self.using):
                 yield
         finally:
             if self._turn is not None:
@@ -160,9 +161,10 @@ class Work:
         """Lock the message, if it is to be done now."""
         # One that is held for this attempt is locked by others only to see that.
         message = self.table.lock(self.message_id, waits=self._is_counted)
-        if message is None and self.table.is_relayed(self.message_id):
+        if message is None:
             # A relay locks it for a moment, to note that the queue has it.
-            time.sleep(A_MOMENT)
+            if self.table.is_relayed(self.message_id):
+                time.sleep(A_MOMENT)
             message = self.table.lock(self.message_id)
         if message is None:
             logger.debug("Message %s is done, or somebody else is at it", self.message_id)
@@ -174,8 +176,10 @@ class Work:
                 return None
         if self._is_counted:
             return message if message.claimed_by == self._token else None
-        if message.claimed_by.startswith(RUNNING) and not self.table.is_late(self.message_id):
-            logger.debug("Message %s is about to be run by somebody else", self.message_id)
+        is_begun = message.claimed_by.startswith(RUNNING)
+        has_failed = not message.claimed_by and message.attempts
+        if (is_begun or has_failed) and not self.table.is_late(self.message_id):
+            logger.debug("Message %s is about to be run, or tried again later", self.message_id)
             return None
         if message.attempts >= settings.outbox_max_attempts:
             self._exhausted = message
@@ -230,7 +234,11 @@ class Work:
             return write()
         except (OperationalError, InterfaceError):
             # Django has a new one by now, if the old one was lost within an atomic block.
-            was_lost = connection.connection is not before or not connection.is_usable()
+            was_lost = (
+                connection.connection is None
+                or connection.connection is not before
+                or not connection.is_usable()
+            )
             if connection.in_atomic_block or not was_lost:
                 raise
             if connection.connection is before:

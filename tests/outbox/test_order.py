@@ -111,6 +111,53 @@ def test_the_older_of_two_that_commit_at_a_time_waits(
     assert outbox.messages() == []
 
 
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one transaction at a time writes")
+def test_one_that_commits_while_another_asks_for_its_turn_is_seen(
+    outbox: Outbox,
+    queue: RecordingBackend,
+    worker: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where what a transaction has read stays as it was, too: MySQL's default."""
+    begun: list[str] = []
+    receiver_task(
+        post_save, sender=Item, durable=True, atomic=False, name="shop.a",
+        ordering_key=lambda **kwargs: "key",
+    )(lambda instance, **kwargs: begun.append(instance.name))  # fmt: skip
+
+    def write_older() -> None:
+        transaction.set_autocommit(False)
+        with transaction.atomic():
+            Item.objects.create(name="older")
+
+    def commit_and_hold() -> None:
+        older = Message.objects.order_by("id")[0]
+        Message.objects.filter(pk=older.pk).update(claimed_by="run:1", due_at=Moment(60))
+        transaction.commit()
+        transaction.set_autocommit(True)
+
+    worker.submit(write_older).result(20)
+    with transaction.atomic():
+        Item.objects.create(name="younger")
+    ((task, younger),) = queue.enqueued
+    take_turn = type(Order(OutboxTable("default")).dialect).take_turn
+
+    def take_turn_late(*arguments: Any, **options: Any) -> bool:
+        worker.submit(commit_and_hold).result(20)
+        return take_turn(*arguments, **options)
+
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    monkeypatch.setattr(f"{take_turn.__module__}.{take_turn.__qualname__}", take_turn_late)
+    try:
+        task.run(younger)
+    finally:
+        connection.close()
+
+    assert begun == []
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [("a", "A"), ("a", "\xe4"), ("shop.a", "shop.A")],

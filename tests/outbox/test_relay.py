@@ -12,11 +12,15 @@ from django.db.models import F
 from django.db.models.signals import post_save
 
 from signals_plus import receiver_task
+from signals_plus.backends.base import Task
 from signals_plus.backends.handler import backends
+from signals_plus.exceptions import BackendError
 from signals_plus.outbox import retention
+from signals_plus.outbox.deliveries import fail
 from signals_plus.outbox.models import Message
 from signals_plus.outbox.moments import Moment
 from signals_plus.outbox.relay import Relay
+from signals_plus.outbox.rows import StoredMessage
 from signals_plus.outbox.table import OutboxTable
 from signals_plus.testing import run_on_commit
 from tests.outbox.conftest import Outbox, committing_tests
@@ -180,6 +184,46 @@ class TestQueueThatIsDown:
 
 
 @committing_tests
+class TestQueueThatIsBroken:
+    """One of several of a broker: a key of another type, a policy that says no."""
+
+    def test_does_not_hold_up_the_others(
+        self,
+        outbox: Outbox,
+        queue: RecordingBackend,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        receiver_task(post_save, sender=Item, durable=True, name=NAME)(handle)
+        receiver_task(post_save, sender=Item, durable=True, name="broken")(handle_elsewhere)
+        enqueue = queue.enqueue
+
+        def refuse_some(task: Task, payload: str) -> None:
+            if task.name == "broken":
+                raise BackendError("default", "objects")
+            enqueue(task, payload)
+
+        monkeypatch.setattr(queue, "enqueue", refuse_some)
+        for _ in range(3):
+            write(receiver="broken")
+            write()
+
+        outbox.relay.drain()
+        write()
+        outbox.relay.drain()
+
+        assert [task.name for task, _ in queue.enqueued] == [NAME] * 4
+        assert outbox.relay.unreachable == []
+        assert caplog.messages.count(
+            "3 messages wait, others were taken: Backend 'default' objects"
+        ) == 1  # fmt: skip
+        waiting = Message.objects.filter(
+            receiver="broken", attempts=0, claimed_by__startswith="sent:"
+        )
+        assert waiting.filter(due_at__gt=Moment(5), due_at__lt=Moment(15)).count() == 3
+
+
+@committing_tests
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="it locks all or nothing")
 class TestNote:
     """A relay notes that the queue has what it claimed."""
@@ -195,6 +239,31 @@ class TestNote:
             in_thread(lambda: OutboxTable("default").sent("relay:1", ids))
 
         assert [each.claimed_by for each in outbox.messages()] == ["relay:1", "sent:1"]
+
+    @pytest.mark.parametrize("is_refused", [False, True])
+    def test_of_what_is_given_back_does_not_wait_either(
+        self, is_refused: bool, outbox: Outbox, in_thread: Any
+    ) -> None:
+        """A worker may have an older copy, and take long: the others, and SIGTERM, go on."""
+        receiver_task(post_save, sender=Item, durable=True, name=NAME)(handle)
+        message = write(claimed_by="relay:1")
+
+        def give_back() -> None:
+            table = OutboxTable("default")
+            if is_refused:
+                claimed = StoredMessage(
+                    message.message_id, NAME, "{}", "", True, None, 0, "relay:1"
+                )
+                fail(table, claimed, LookupError(), is_counted=False, blocks=True)
+            else:
+                table.release("relay:1", [message.message_id], wait=0, is_counted=False)
+
+        with transaction.atomic():
+            assert OutboxTable("default").lock(message.message_id)
+            in_thread(give_back)
+
+        (left,) = outbox.messages()
+        assert (left.claimed_by, left.attempts) == ("relay:1", 0)
 
     def test_is_waited_for_by_a_worker(
         self,
@@ -241,3 +310,25 @@ class TestNote:
 
         assert received == ["a"]
         assert len(waits) == 1
+
+    def test_may_be_made_while_a_worker_asks_for_it(
+        self, outbox: Outbox, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Then the row is free again, though it was not a moment before."""
+        received: list[str] = []
+        receiver_task(post_save, sender=Item, durable=True, name="shop.a")(
+            lambda instance, **kwargs: received.append(instance.name)
+        )
+        with transaction.atomic():
+            Item.objects.create(name="a")
+        ((task, payload),) = queue.enqueued
+        lock = OutboxTable.lock
+        misses = [None]
+
+        def lock_late(table: OutboxTable, *arguments: Any, **options: Any) -> Any:
+            return misses.pop() if misses else lock(table, *arguments, **options)
+
+        monkeypatch.setattr(OutboxTable, "lock", lock_late)
+        task.run(payload)
+
+        assert received == ["a"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from celery.exceptions import Ignore, Reject, Retry
-from django.db import transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.db.models.signals import post_save
 
 from signals_plus import receiver_task
+from signals_plus.exceptions import PayloadError
 from signals_plus.outbox.models import Message
 from signals_plus.outbox.signals import message_delivered, message_failed
 from tests.errors import UNSAYABLE, Unsayable
@@ -45,9 +47,108 @@ class TestQueuesOwnException:
         (message,) = outbox.messages()
         assert (message.status, message.attempts) == (Message.Status.PENDING, 1)
         assert not Tag.objects.exists()
+        outbox.make_due()
         task.run(payload)
         assert outbox.messages() == []
         assert Tag.objects.count() == 1
+
+
+@committing_tests
+class TestBackoff:
+    """The time after a failure."""
+
+    @pytest.mark.parametrize("atomic", [True, False])
+    def test_holds_for_copies_as_well(
+        self, atomic: bool, outbox: Outbox, queue: RecordingBackend
+    ) -> None:
+        """The queue has many, if there was no worker for a while: they are no attempts."""
+        calls: list[str] = []
+
+        def fail(sender: Any, instance: Item, **kwargs: Any) -> None:
+            calls.append(instance.name)
+            raise LookupError
+
+        receiver_task(post_save, sender=Item, durable=True, atomic=atomic, name="shop.a")(fail)
+        with transaction.atomic():
+            Item.objects.create(name="a")
+        ((task, payload),) = queue.enqueued
+        with pytest.raises(LookupError):
+            task.run(payload)
+
+        for _ in range(5):
+            task.run(payload)
+
+        assert calls == ["a"]
+        (message,) = outbox.messages()
+        assert message.attempts == 1
+        outbox.make_due()
+        with pytest.raises(LookupError):
+            task.run(payload)
+        assert calls == ["a", "a"]
+
+
+@committing_tests
+class TestServerThatIsGone:
+    @pytest.mark.parametrize("atomic", [True, False])
+    def test_while_a_receiver_runs_is_its_error(
+        self,
+        atomic: bool,
+        outbox: Outbox,
+        queue: RecordingBackend,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """And that the failure could not be recorded is said."""
+
+        def refuse() -> None:
+            raise OperationalError("the server is gone")
+
+        def handle(sender: Any, instance: Item, **kwargs: Any) -> None:
+            monkeypatch.setattr(connection, "connect", refuse)
+            connection.connection.close()
+            Item.objects.count()
+
+        receiver_task(post_save, sender=Item, durable=True, atomic=atomic, name="shop.a")(handle)
+        with transaction.atomic():
+            Item.objects.create(name="a")
+        ((task, payload),) = queue.enqueued
+
+        with pytest.raises(Error):
+            task.run(payload)
+
+        monkeypatch.undo()
+        connection.close()
+        (message,) = outbox.messages()
+        # A driver may have connected again by itself.
+        is_recorded = message.attempts == 1
+        assert is_recorded or "The failure of task shop.a could not be recorded" in caplog.messages
+
+
+@committing_tests
+class TestPayload:
+    @pytest.mark.parametrize(
+        ("changed", "problem"),
+        [
+            ({"using": "orders"}, "its database 'orders' is none of this process's"),
+            ({"message": 5}, "malformed"),
+            ({"message": ["x"]}, "malformed"),
+        ],
+    )
+    def test_that_cannot_be_read_is_an_error(
+        self, changed: dict[str, Any], problem: str, outbox: Outbox, queue: RecordingBackend
+    ) -> None:
+        """And the message is kept."""
+        receiver_task(post_save, sender=Item, durable=True, name="shop.a")(lambda **kwargs: None)
+        with transaction.atomic():
+            Item.objects.create(name="a")
+        ((task, payload),) = queue.enqueued
+
+        with pytest.raises(PayloadError, match=problem):
+            task.run(json.dumps({**json.loads(payload), **changed}))
+        with pytest.raises(PayloadError):
+            task.run("[" * 100_000)
+
+        assert len(outbox.messages()) == 1
 
 
 @committing_tests
@@ -111,3 +212,23 @@ class TestErrorWithoutAText:
         (message,) = outbox.messages()
         assert message.attempts == 1
         assert message.last_error == UNSAYABLE
+
+    def test_with_letters_that_not_all_databases_have_is_counted(
+        self, outbox: Outbox, queue: RecordingBackend
+    ) -> None:
+        """The "utf8" of older MySQL databases ends at three bytes."""
+
+        def handle(sender: Any, **kwargs: Any) -> None:
+            raise LookupError("caf\xe9 \U0001f600")
+
+        receiver_task(post_save, sender=Item, durable=True, name="shop.a")(handle)
+        with transaction.atomic():
+            Item.objects.create(name="a")
+        ((task, payload),) = queue.enqueued
+
+        with pytest.raises(LookupError):
+            task.run(payload)
+
+        (message,) = outbox.messages()
+        face = "\\U0001f600" if connection.vendor == "mysql" else "\U0001f600"
+        assert message.last_error == f"LookupError: caf\xe9 {face}"

@@ -60,6 +60,10 @@ class Dialect(ABC):
         """Tell whether the server, or library, is one that understands all of it."""
         return True
 
+    def text(self, value: str) -> str:
+        """Return what a column of text takes."""
+        return value
+
     def execute(self, sql: str, parameters: Any = ()) -> int:
         """Execute a statement; return how many rows it was about."""
         with self.connection.cursor() as cursor:

@@ -28,6 +28,12 @@ class MySQL(Dialect):
             f"%s * 1000000), {self.now})"
         )
 
+    def text(self, value: str) -> str:
+        # Its "utf8" had three bytes for a character, and older databases have it still.
+        return "".join(
+            each if each <= "\uffff" else each.encode("unicode_escape").decode() for each in value
+        )
+
     def claim(self, claim: Claim) -> list[Row]:
         with self.short_transaction():
             due = self.query(

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from ... import retention
+from ...models import Message
 from ..base import OutboxCommand, at_least_0, counted
 
 # A hundred years: no database has a time that is much longer ago.
@@ -41,7 +42,7 @@ class Command(OutboxCommand):
         days = options["days"]
         for alias in self.chosen(options["databases"]):
             if options["dry_run"]:
-                number = retention.prunable(alias, days).count()
+                number = retention.prunable(Message.objects.using(alias), days).count()
                 self.stdout.write(f"{alias}: {counted(number)} would be deleted.")
             else:
                 self.stdout.write(f"{alias}: {counted(retention.prune(alias, days))} deleted.")
