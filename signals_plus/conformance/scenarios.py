@@ -55,10 +55,11 @@ def rolled_back() -> None:
 
 
 def many() -> None:
+    """Save more rows than two chunks have, in which a backend may hand messages over."""
     from .models import Note
 
     with transaction.atomic():
-        for _ in range(100):
+        for _ in range(250):
             Note.objects.create()
 
 

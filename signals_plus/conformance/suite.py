@@ -129,7 +129,7 @@ class BackendSuite(DurableTests):
 
         self.work_off()
         senders = [run["sender"] for run in self.runs("see_every_row")[before:]]
-        self.assertEqual(senders, ["signals_plus_conformance.Note"] * 100)
+        self.assertEqual(senders, ["signals_plus_conformance.Note"] * 250)
 
     def test_runs_a_batch_for_each_thousand_events(self) -> None:
         """Every row of a transaction, once, in a handful of tasks.

@@ -55,7 +55,7 @@ class CelerySuite(BackendSuite):
 
         self.work_off()
         ids = re.findall(rf"Task {RECEIVERS}\.see_every_row\[(.*?)\] received", self.log())
-        assert len(ids) >= 100
+        assert len(ids) >= 250
         assert len(set(ids)) == len(ids)
 
     @classmethod
