@@ -188,6 +188,7 @@ class Project(_Base):
             eventually(
                 lambda count=markers: len(self.runs("mark")) > count,  # type: ignore[misc]
                 "the queue is worked off",
+                seconds=60,
             )
             self.assertLess(ran, 2_000, "a chain of tasks does not end")
 

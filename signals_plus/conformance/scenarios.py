@@ -88,6 +88,13 @@ def parcel() -> None:
     parcel_paid.send(sender=Parcel, parcel=row, price=Price(Decimal("9.90"), "EUR"))
 
 
+def large() -> None:
+    from .models import Parcel
+    from .receivers import LARGE, parcel_described
+
+    parcel_described.send(sender=Parcel, text=LARGE)
+
+
 def parcel_gone() -> None:
     from .models import Parcel
 
@@ -196,8 +203,8 @@ SCENARIOS: Mapping[str, Callable[[], None]] = {
     each.__name__: each
     for each in (
         migrate, pair, pair_again, rolled_back, many, slow, imported, parcel,
-        parcel_gone, gone, described, payment, payment_rolled_back, payment_lost, ledger, draft,
-        steps, make_due, relay,
+        parcel_gone, large, gone, described, payment, payment_rolled_back, payment_lost, ledger,
+        draft, steps, make_due, relay,
     )
 }  # fmt: skip
 

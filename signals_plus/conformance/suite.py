@@ -112,6 +112,13 @@ class BackendSuite(DurableTests):
         self.assertEqual(self.details("book"), [{"name": "a", "price": price}])
         self.assertEqual(self.details("forget"), [{"pk": 1, "name": "a", "origin": "Parcel"}])
 
+    def test_gives_an_event_of_the_largest_size(self) -> None:
+        """Almost what ``SIGNALS_PLUS_MAX_PAYLOAD_BYTES`` allows where nobody sets it."""
+        self.web.play("large")
+
+        self.work_off()
+        self.assertEqual(self.details("read"), [{"is_whole": True}])
+
     def test_skips_a_row_that_is_gone(self) -> None:
         """The task succeeds without its function."""
         self.web.play("gone")

@@ -50,6 +50,10 @@ FAULTS = {
         "backend.py", ENQUEUE, ENQUEUE_MANY.format("[*messages, *messages[100:]]"),
         "test_runs_each_of_many_events_once",
     ),
+    "cuts off what is large": (
+        "backend.py", "[task.name, payload]", "[task.name, payload[:25_000]]",
+        "test_gives_an_event_of_the_largest_size",
+    ),
 }  # fmt: skip
 
 
