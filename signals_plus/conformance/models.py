@@ -31,6 +31,10 @@ class Failing(models.Model):
     pass
 
 
+class Unheard(models.Model):
+    """Its receiver is in a release that the worker has not got yet."""
+
+
 class Flaky(models.Model):
     pass
 

@@ -52,6 +52,8 @@ class Project(_Base):
     #: The dotted path of the ``backend_options`` by which a task runs again at once, up to five
     #: times, if it raises ``LookupError``.
     retry_options: ClassVar[str] = ""
+    #: What is shown of a failed task, before the name of a receiver that the worker does not know.
+    says_unknown: ClassVar[str] = "No task receiver is named"
     #: A second queue that the worker takes from.
     other_queue: ClassVar[str] = ""
     #: Settings under which the queue cannot be reached, by what is wrong then.

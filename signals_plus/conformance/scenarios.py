@@ -17,6 +17,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models.signals import post_save
 
 
 def migrate() -> None:
@@ -123,6 +124,18 @@ def described() -> None:
     row.save(update_fields=["name"])
 
 
+def unheard() -> None:
+    """Save a row for a receiver that no other process has."""
+    from ..receivers import receiver_task
+    from .models import Unheard
+
+    def hear(**kwargs: object) -> None:
+        """Never run: the worker does not know it."""
+
+    receiver_task(post_save, sender=Unheard, name="of the next release")(hear)
+    save("Unheard")
+
+
 def payment() -> None:
     for using in settings.CONFORMANCE_ALIASES:
         save("Payment", using, name=using)
@@ -204,7 +217,7 @@ SCENARIOS: Mapping[str, Callable[[], None]] = {
     for each in (
         migrate, pair, pair_again, rolled_back, many, slow, imported, parcel,
         parcel_gone, large, gone, described, payment, payment_rolled_back, payment_lost, ledger,
-        draft, steps, make_due, relay,
+        draft, steps, unheard, make_due, relay,
     )
 }  # fmt: skip
 

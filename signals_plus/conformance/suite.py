@@ -162,6 +162,15 @@ class BackendSuite(DurableTests):
         self.assertGreaterEqual(len(self.runs("fail")), 1)
         self.assertIn("the failure of a conformance receiver", self.shown_failures())
 
+    def test_shows_a_task_that_the_worker_does_not_know(self) -> None:
+        """As a failure: nobody would miss what is dropped in silence."""
+        if self.process is None:
+            return  # the process that saves knows each receiver that it has
+        self.web.play("unheard")
+
+        self.work_off()
+        self.assertIn(f"{self.says_unknown} 'of the next release'", self.shown_failures())
+
     def test_retries_as_the_queue_was_told(self) -> None:
         """In the queue's own terms, if it has any."""
         self.assertEqual(bool(self.retry_options), self.made().supports_retries)

@@ -23,6 +23,7 @@ class CelerySuite(BackendSuite):
     installed_apps = ("tests.celery_project",)
     worker_is_ready = " ready."
     retry_options = "tests.celery_project.RETRY"
+    says_unknown = "Received unregistered task of type"
     kind_of_broker = ""
 
     @classmethod

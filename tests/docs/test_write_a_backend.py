@@ -35,6 +35,14 @@ ENQUEUE_MANY = f"""\
 
 {ENQUEUE}"""
 
+EXCEPT = "        except Exception:\n"
+DROP_UNKNOWN = """\
+        except Exception as error:
+            if type(error).__name__ == "UnknownReceiverError":
+                path.unlink()
+                continue
+"""
+
 # What a backend or its worker may do wrong: the file, what is there, what is there instead, and
 # the test that has to see it.
 FAULTS = {
@@ -53,6 +61,10 @@ FAULTS = {
     "cuts off what is large": (
         "backend.py", "[task.name, payload]", "[task.name, payload[:25_000]]",
         "test_gives_an_event_of_the_largest_size",
+    ),
+    "drops what the worker does not know": (
+        "worker.py", EXCEPT, DROP_UNKNOWN,
+        "test_shows_a_task_that_the_worker_does_not_know",
     ),
 }  # fmt: skip
 
