@@ -47,6 +47,10 @@ class Sorted(models.Model):
     """Its receiver has a queue of its own."""
 
 
+class Ranked(models.Model):
+    """Each of its receivers has a priority of its own."""
+
+
 class Gone(models.Model):
     pass
 

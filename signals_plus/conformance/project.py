@@ -56,6 +56,8 @@ class Project(_Base):
     says_unknown: ClassVar[str] = "No task receiver is named"
     #: A second queue that the worker takes from.
     other_queue: ClassVar[str] = ""
+    #: Two values of ``queue_priority``, of which the queue prefers the second.
+    priorities: ClassVar[Sequence[int]] = ()
     #: Settings under which the queue cannot be reached, by what is wrong then.
     unreachable: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     #: How many tasks are lost when a worker is ended just as it takes one out of the queue.
@@ -113,6 +115,7 @@ class Project(_Base):
             "SIGNALS_PLUS_BACKENDS": {"default": cls.backend},
             "CONFORMANCE_RETRY_OPTIONS": cls.retry_options,
             "CONFORMANCE_QUEUE_NAME": cls.other_queue,
+            "CONFORMANCE_PRIORITIES": cls.priorities,
             "CONFORMANCE_RUN_AFTER": cls.made().supports_run_after,
             "CONFORMANCE_MERGES": cls.made().transaction_alias is None,
             "SIGNALS_PLUS_OUTBOX_MAX_ATTEMPTS": MAX_ATTEMPTS,

@@ -34,6 +34,7 @@ from .models import (
     Page,
     Parcel,
     Proxy,
+    Ranked,
     Right,
     Slow,
     Sorted,
@@ -153,6 +154,22 @@ def run_later(sender: Any, **kwargs: Any) -> None:
 def run_elsewhere(sender: Any, **kwargs: Any) -> None:
     """Run from another queue, where there are several."""
     journal.write("run_elsewhere")
+
+
+def run_in_turn(priority: int) -> Callable[..., None]:
+    """Return a function that writes down which priority its task has."""
+
+    def run(sender: Any, **kwargs: Any) -> None:
+        journal.write("run_in_turn", priority=priority)
+
+    return run
+
+
+for each in settings.CONFORMANCE_PRIORITIES:
+    decorate = receiver_task(
+        post_save, sender=Ranked, queue_priority=each, name=f"a priority of {each}"
+    )
+    decorate(run_in_turn(each))
 
 
 @receiver_task(post_save, sender=Gone)

@@ -204,9 +204,24 @@ class BackendSuite(DurableTests):
 
         eventually(lambda: self.runs("run_elsewhere"), "the other queue is worked off")
 
-    def test_refuses_a_priority_it_does_not_have(self) -> None:
-        """``queue_priority``."""
-        self.refuses_or(self.made().supports_priority, Task("a", print, print, queue_priority=1))
+    def test_prefers_a_priority(self) -> None:
+        """``queue_priority``, among what waits; a queue that has none refuses the receiver."""
+        supports = self.made().supports_priority
+        self.refuses_or(supports, Task("a", print, print, queue_priority=1))
+        if self.process is None:
+            return  # nothing waits
+        self.assertEqual(bool(self.priorities), supports)
+        if not supports:
+            return
+        low, high = self.priorities
+        self.work_off()
+        self.end_worker()
+
+        self.web.play("Ranked")  # enqueues the low one first
+
+        self.start_worker()
+        eventually(lambda: len(self.runs("run_in_turn")) == 2, "both are done")
+        self.assertEqual([run["priority"] for run in self.runs("run_in_turn")], [high, low])
 
     def test_names_each_task_by_its_receiver(self) -> None:
         """What a monitor shows is the receiver, not what runs all of them."""

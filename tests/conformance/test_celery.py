@@ -76,6 +76,7 @@ class CelerySuite(BackendSuite):
 @pytest.mark.services
 class TestRedis(CelerySuite, unittest.TestCase):
     kind_of_broker = "redis"
+    priorities = (9, 3)
 
     @classmethod
     def common(cls, queue: str) -> dict[str, Any]:
@@ -88,6 +89,11 @@ class TestRedis(CelerySuite, unittest.TestCase):
 @pytest.mark.services
 class TestRabbitMQ(CelerySuite, unittest.TestCase):
     kind_of_broker = "amqp"
+    priorities = (1, 5)
+
+    @classmethod
+    def common(cls, queue: str) -> dict[str, Any]:
+        return {**super().common(queue), "CELERY_TASK_QUEUE_MAX_PRIORITY": 10}
 
 
 class TestFiles(CelerySuite, unittest.TestCase):
@@ -115,3 +121,6 @@ class TestFiles(CelerySuite, unittest.TestCase):
     @classmethod
     def tear_down_queue(cls) -> None:
         """The folder goes with the class."""
+
+    def test_prefers_a_priority(self) -> None:
+        """This transport has none: ``W012`` says so."""

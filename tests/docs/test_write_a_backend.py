@@ -104,6 +104,21 @@ def test_may_have_settings(tmp_path: Path) -> None:
     assert "Ran 1 test" in run_tests(tmp_path, files, name)
 
 
+def test_fails_if_a_priority_is_ignored(tmp_path: Path) -> None:
+    """By a backend that says it has them."""
+    files = files_of_the_page()
+    for module, line, more in (
+        ("backend", "    supports_queue_name = True\n", "    supports_priority = True\n"),
+        ("tests", '    other_queue = "labels"\n', "    priorities = (1, 2)\n"),
+    ):
+        path = f"folder_queue/{module}.py"
+        assert line in files[path]
+        files[path] = files[path].replace(line, line + more)
+    name = "folder_queue.tests.TestFolderBackend.test_prefers_a_priority"
+
+    assert "[1, 2] != [2, 1]" in run_tests(tmp_path, files, name, fails=True)
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fails_with_a_fault(fault: str, tmp_path: Path) -> None:
     """The suite is there to see it."""
