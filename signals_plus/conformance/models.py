@@ -31,6 +31,10 @@ class Failing(models.Model):
     pass
 
 
+class Unheard(models.Model):
+    """Its receiver is in a release that the worker has not got yet."""
+
+
 class Flaky(models.Model):
     pass
 
@@ -41,6 +45,10 @@ class Later(models.Model):
 
 class Sorted(models.Model):
     """Its receiver has a queue of its own."""
+
+
+class Ranked(models.Model):
+    """Each of its receivers has a priority of its own."""
 
 
 class Gone(models.Model):

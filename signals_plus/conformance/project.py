@@ -52,8 +52,12 @@ class Project(_Base):
     #: The dotted path of the ``backend_options`` by which a task runs again at once, up to five
     #: times, if it raises ``LookupError``.
     retry_options: ClassVar[str] = ""
+    #: What is shown of a failed task, before the name of a receiver that the worker does not know.
+    says_unknown: ClassVar[str] = "No task receiver is named"
     #: A second queue that the worker takes from.
     other_queue: ClassVar[str] = ""
+    #: Two values of ``queue_priority``, of which the queue prefers the second.
+    priorities: ClassVar[Sequence[int]] = ()
     #: Settings under which the queue cannot be reached, by what is wrong then.
     unreachable: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     #: How many tasks are lost when a worker is ended just as it takes one out of the queue.
@@ -111,6 +115,7 @@ class Project(_Base):
             "SIGNALS_PLUS_BACKENDS": {"default": cls.backend},
             "CONFORMANCE_RETRY_OPTIONS": cls.retry_options,
             "CONFORMANCE_QUEUE_NAME": cls.other_queue,
+            "CONFORMANCE_PRIORITIES": cls.priorities,
             "CONFORMANCE_RUN_AFTER": cls.made().supports_run_after,
             "CONFORMANCE_MERGES": cls.made().transaction_alias is None,
             "SIGNALS_PLUS_OUTBOX_MAX_ATTEMPTS": MAX_ATTEMPTS,
@@ -188,6 +193,7 @@ class Project(_Base):
             eventually(
                 lambda count=markers: len(self.runs("mark")) > count,  # type: ignore[misc]
                 "the queue is worked off",
+                seconds=60,
             )
             self.assertLess(ran, 2_000, "a chain of tasks does not end")
 

@@ -34,6 +34,7 @@ from .models import (
     Page,
     Parcel,
     Proxy,
+    Ranked,
     Right,
     Slow,
     Sorted,
@@ -42,6 +43,9 @@ from .models import (
 
 # Seconds that a slow receiver takes.
 SLOW = 0.05
+
+# 247 KiB of JSON, of the 256 KiB that an event may have; no two parts of it are the same.
+LARGE = " ".join(f"\N{LATIN SMALL LETTER A WITH DIAERESIS}{number}" for number in range(22_000))
 
 retry_options = (
     import_string(settings.CONFORMANCE_RETRY_OPTIONS) if settings.CONFORMANCE_RETRY_OPTIONS else {}
@@ -152,6 +156,22 @@ def run_elsewhere(sender: Any, **kwargs: Any) -> None:
     journal.write("run_elsewhere")
 
 
+def run_in_turn(priority: int) -> Callable[..., None]:
+    """Return a function that writes down which priority its task has."""
+
+    def run(sender: Any, **kwargs: Any) -> None:
+        journal.write("run_in_turn", priority=priority)
+
+    return run
+
+
+for each in settings.CONFORMANCE_PRIORITIES:
+    decorate = receiver_task(
+        post_save, sender=Ranked, queue_priority=each, name=f"a priority of {each}"
+    )
+    decorate(run_in_turn(each))
+
+
 @receiver_task(post_save, sender=Gone)
 def see_nothing(sender: Any, **kwargs: Any) -> None:
     """Never run: its rows are gone."""
@@ -169,6 +189,7 @@ if settings.CONFORMANCE_MERGES:
 
 
 parcel_paid = Signal()
+parcel_described = Signal()
 
 
 @payload_type("signals_plus_conformance.Price")
@@ -196,6 +217,12 @@ def stick(sender: Any, instance: Parcel, action: str, pk_set: set[int], **kwargs
 def book(sender: Any, parcel: Parcel, price: Price, **kwargs: Any) -> None:
     """Get the arguments of a signal of the project's own."""
     journal.write("book", name=parcel.name, price=repr(price))
+
+
+@receiver_task(parcel_described, sender=Parcel)
+def read(sender: Any, text: str, **kwargs: Any) -> None:
+    """Get all of a large text."""
+    journal.write("read", is_whole=text == LARGE)
 
 
 @receiver_task(post_save, sender=Marker)

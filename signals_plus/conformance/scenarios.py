@@ -17,6 +17,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models.signals import post_save
 
 
 def migrate() -> None:
@@ -55,10 +56,11 @@ def rolled_back() -> None:
 
 
 def many() -> None:
+    """Save more rows than two chunks have, in which a backend may hand messages over."""
     from .models import Note
 
     with transaction.atomic():
-        for _ in range(100):
+        for _ in range(250):
             Note.objects.create()
 
 
@@ -87,6 +89,13 @@ def parcel() -> None:
     parcel_paid.send(sender=Parcel, parcel=row, price=Price(Decimal("9.90"), "EUR"))
 
 
+def large() -> None:
+    from .models import Parcel
+    from .receivers import LARGE, parcel_described
+
+    parcel_described.send(sender=Parcel, text=LARGE)
+
+
 def parcel_gone() -> None:
     from .models import Parcel
 
@@ -113,6 +122,18 @@ def described() -> None:
     row = Described.objects.all()[0]
     row.name = "b"
     row.save(update_fields=["name"])
+
+
+def unheard() -> None:
+    """Save a row for a receiver that no other process has."""
+    from ..receivers import receiver_task
+    from .models import Unheard
+
+    def hear(**kwargs: object) -> None:
+        """Never run: the worker does not know it."""
+
+    receiver_task(post_save, sender=Unheard, name="of the next release")(hear)
+    save("Unheard")
 
 
 def payment() -> None:
@@ -195,8 +216,8 @@ SCENARIOS: Mapping[str, Callable[[], None]] = {
     each.__name__: each
     for each in (
         migrate, pair, pair_again, rolled_back, many, slow, imported, parcel,
-        parcel_gone, gone, described, payment, payment_rolled_back, payment_lost, ledger, draft,
-        steps, make_due, relay,
+        parcel_gone, large, gone, described, payment, payment_rolled_back, payment_lost, ledger,
+        draft, steps, unheard, make_due, relay,
     )
 }  # fmt: skip
 

@@ -38,6 +38,8 @@ DATABASES = {
 CONFORMANCE_RETRY_OPTIONS = ""
 # The name of a second queue that the worker takes from.
 CONFORMANCE_QUEUE_NAME = ""
+# Two priorities, of which the queue prefers the second.
+CONFORMANCE_PRIORITIES: list[int] = []
 CONFORMANCE_RUN_AFTER = False
 CONFORMANCE_MERGES = True
 CONFORMANCE_DURABLE = True

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from datetime import timedelta
 from itertools import chain
 from typing import Any
 
 from ..backends.base import Task
 from ..exceptions import InvalidReceiverError
 from .durable import DurableTests
+from .keywords import KeywordTests
 from .processes import eventually
 
 RECEIVERS = "signals_plus.conformance.receivers"
-SECOND = timedelta(seconds=1)
 
 
-class BackendSuite(DurableTests):
+class BackendSuite(KeywordTests, DurableTests):
     """Derive a test case from it, and say how the queue is reached and its worker is started.
 
     All runs in a project of the suite's own, on SQLite: one process that saves rows, one worker
@@ -112,6 +110,13 @@ class BackendSuite(DurableTests):
         self.assertEqual(self.details("book"), [{"name": "a", "price": price}])
         self.assertEqual(self.details("forget"), [{"pk": 1, "name": "a", "origin": "Parcel"}])
 
+    def test_gives_an_event_of_the_largest_size(self) -> None:
+        """Almost what ``SIGNALS_PLUS_MAX_PAYLOAD_BYTES`` allows where nobody sets it."""
+        self.web.play("large")
+
+        self.work_off()
+        self.assertEqual(self.details("read"), [{"is_whole": True}])
+
     def test_skips_a_row_that_is_gone(self) -> None:
         """The task succeeds without its function."""
         self.web.play("gone")
@@ -129,7 +134,7 @@ class BackendSuite(DurableTests):
 
         self.work_off()
         senders = [run["sender"] for run in self.runs("see_every_row")[before:]]
-        self.assertEqual(senders, ["signals_plus_conformance.Note"] * 100)
+        self.assertEqual(senders, ["signals_plus_conformance.Note"] * 250)
 
     def test_runs_a_batch_for_each_thousand_events(self) -> None:
         """Every row of a transaction, once, in a handful of tasks.
@@ -155,42 +160,14 @@ class BackendSuite(DurableTests):
         self.assertGreaterEqual(len(self.runs("fail")), 1)
         self.assertIn("the failure of a conformance receiver", self.shown_failures())
 
-    def test_retries_as_the_queue_was_told(self) -> None:
-        """In the queue's own terms, if it has any."""
-        self.assertEqual(bool(self.retry_options), self.made().supports_retries)
-        expected = 3 if self.retry_options else 1
+    def test_shows_a_task_that_the_worker_does_not_know(self) -> None:
+        """As a failure: nobody would miss what is dropped in silence."""
+        if self.process is None:
+            return  # the process that saves knows each receiver that it has
+        self.web.play("unheard")
 
-        self.web.play("Flaky")
-
-        eventually(
-            lambda: len(self.runs("fail_twice")) >= expected, "the task is run again", seconds=60
-        )
         self.work_off()
-        self.assertEqual(len(self.runs("fail_twice")), expected)
-
-    def test_waits_as_it_was_told(self) -> None:
-        """``run_after``; a queue that cannot wait refuses the receiver."""
-        self.refuses_or(self.made().supports_run_after, Task("a", print, print, run_after=SECOND))
-        started = time.time()
-
-        self.web.play("Later")
-
-        eventually(lambda: self.runs("run_later"), "its time has come", seconds=60)
-        if self.made().supports_run_after:
-            self.assertGreaterEqual(self.runs("run_later")[0]["at"] - started, 1)
-
-    def test_takes_the_queue_it_was_told(self) -> None:
-        """``queue_name``; where there is one queue only, naming one is refused."""
-        self.assertEqual(bool(self.other_queue), self.made().supports_queue_name)
-        self.refuses_or(self.made().supports_queue_name, Task("a", print, print, queue_name="b"))
-
-        self.web.play("Sorted")
-
-        eventually(lambda: self.runs("run_elsewhere"), "the other queue is worked off")
-
-    def test_refuses_a_priority_it_does_not_have(self) -> None:
-        """``queue_priority``."""
-        self.refuses_or(self.made().supports_priority, Task("a", print, print, queue_priority=1))
+        self.assertIn(f"{self.says_unknown} 'of the next release'", self.shown_failures())
 
     def test_names_each_task_by_its_receiver(self) -> None:
         """What a monitor shows is the receiver, not what runs all of them."""
@@ -231,15 +208,6 @@ class BackendSuite(DurableTests):
         done = len(self.runs("take_a_while")) - before
         self.assertLessEqual(done, 10)
         self.assertGreaterEqual(done, 10 - self.lost_when_ended)
-
-    def refuses_or(self, supports: bool, task: Task) -> None:
-        """See that a task is refused by a queue that does not support what it asks for."""
-        backend = self.made()
-        if supports:
-            backend.refuse_unsupported(task)
-        else:
-            with self.assertRaisesRegex(InvalidReceiverError, "does not support"):
-                backend.refuse_unsupported(task)
 
     def details(self, receiver: str, since: int = 0) -> list[dict[str, Any]]:
         """Return what the runs of a receiver wrote down of their arguments."""

@@ -23,6 +23,7 @@ class CelerySuite(BackendSuite):
     installed_apps = ("tests.celery_project",)
     worker_is_ready = " ready."
     retry_options = "tests.celery_project.RETRY"
+    says_unknown = "Received unregistered task of type"
     kind_of_broker = ""
 
     @classmethod
@@ -55,7 +56,7 @@ class CelerySuite(BackendSuite):
 
         self.work_off()
         ids = re.findall(rf"Task {RECEIVERS}\.see_every_row\[(.*?)\] received", self.log())
-        assert len(ids) >= 100
+        assert len(ids) >= 250
         assert len(set(ids)) == len(ids)
 
     @classmethod
@@ -75,6 +76,7 @@ class CelerySuite(BackendSuite):
 @pytest.mark.services
 class TestRedis(CelerySuite, unittest.TestCase):
     kind_of_broker = "redis"
+    priorities = (9, 3)
 
     @classmethod
     def common(cls, queue: str) -> dict[str, Any]:
@@ -87,6 +89,11 @@ class TestRedis(CelerySuite, unittest.TestCase):
 @pytest.mark.services
 class TestRabbitMQ(CelerySuite, unittest.TestCase):
     kind_of_broker = "amqp"
+    priorities = (1, 5)
+
+    @classmethod
+    def common(cls, queue: str) -> dict[str, Any]:
+        return {**super().common(queue), "CELERY_TASK_QUEUE_MAX_PRIORITY": 10}
 
 
 class TestFiles(CelerySuite, unittest.TestCase):
@@ -114,3 +121,6 @@ class TestFiles(CelerySuite, unittest.TestCase):
     @classmethod
     def tear_down_queue(cls) -> None:
         """The folder goes with the class."""
+
+    def test_prefers_a_priority(self) -> None:
+        """This transport has none: ``W012`` says so."""

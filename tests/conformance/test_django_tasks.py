@@ -34,6 +34,7 @@ class Database(BackendSuite):
     )  # fmt: skip
     worker_is_ready = "Starting worker"
     other_queue = "other"
+    priorities = (-50, 50)
     # Told to end while it commits that it takes a task, the worker leaves it RUNNING.
     lost_when_ended = 1
     settings = {  # noqa: RUF012
