@@ -14,9 +14,10 @@ from asgiref.sync import async_to_sync
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_save
+from django.db.transaction import TransactionManagementError
 from django.dispatch import Signal
 
-from signals_plus import _compat, live, observing, receiver, receiver_on_commit
+from signals_plus import _compat, live, observing, receiver, receiver_on_commit, receiver_task
 from signals_plus.backends.handler import backends
 from signals_plus.testing import (
     capture_signals,
@@ -26,7 +27,7 @@ from signals_plus.testing import (
     run_on_commit,
 )
 from signals_plus.testing.recording import Recorder
-from tests.testapp.models import Tag
+from tests.testapp.models import Item, Tag
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -90,6 +91,13 @@ def make(request: pytest.FixtureRequest) -> Any:
 def make_helper(request: pytest.FixtureRequest) -> Any:
     """Make one block of each kind that has ``async with``."""
     return request.param
+
+
+def do_nothing(**kwargs: Any) -> None: ...
+
+
+def divide_by_zero(**kwargs: Any) -> None:
+    raise ZeroDivisionError
 
 
 def in_a_thread(function: Callable[[], Any]) -> None:
@@ -208,6 +216,71 @@ class TestLeft:
         block.__enter__()
         with transaction.atomic():
             block.__exit__(None, None, None)
+
+
+class TestLeftAtOnceWithSomethingWaiting:
+    """Its end looks into the outbox, which it may not be able to do."""
+
+    @pytest.fixture(autouse=True)
+    def _waiting(self) -> None:
+        receiver_task(
+            post_save,
+            sender=Item,
+            name="leaving.in_turn",
+            durable=True,
+            ordering_key=lambda **kwargs: "k",
+        )(do_nothing)
+        with capture_tasks():
+            Item.objects.create(name="before")
+
+    def test_by_a_transaction_that_is_broken(self) -> None:
+        """And left open: no query can be made until its end."""
+        block = transaction.atomic()
+
+        with pytest.raises(TransactionManagementError), capture_tasks(immediate=True):
+            Item.objects.create(name="a")
+            block.__enter__()
+            transaction.set_rollback(True)
+        block.__exit__(None, None, None)
+
+    def test_by_an_error_of_the_test(self) -> None:
+        """It is this one that is raised, whatever the look finds."""
+        block = transaction.atomic()
+
+        with pytest.raises(ZeroDivisionError), capture_tasks(immediate=True):
+            Item.objects.create(name="a")
+            block.__enter__()
+            transaction.set_rollback(True)
+            raise ZeroDivisionError
+        block.__exit__(None, None, None)
+
+    def test_by_an_error_of_a_task(self) -> None:
+        """It is this one that is raised, too."""
+        receiver_task(post_save, sender=Tag, name="leaving.fails")(divide_by_zero)
+        block = transaction.atomic()
+
+        with pytest.raises(ZeroDivisionError), capture_tasks(immediate=True):
+            Item.objects.create(name="a")
+            Tag.objects.create(name="a")
+            block.__enter__()
+            transaction.set_rollback(True)
+        block.__exit__(None, None, None)
+
+    def test_by_another_thread(self) -> None:
+        """Whose connections are not the test's."""
+
+        def generator() -> Generator[None]:
+            with capture_tasks(immediate=True):
+                Item.objects.create(name="a")
+                yield
+
+        def close() -> None:
+            one.close()
+            connections.close_all()
+
+        one = generator()
+        next(one)
+        in_a_thread(close)
 
 
 class TestLeftByTasks:
