@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextvars import copy_context
 from typing import Any
 
@@ -114,6 +114,13 @@ def in_a_thread(function: Callable[[], Any]) -> None:
     thread.join()
     for error in errors:
         raise error
+
+
+def run_by_django(coroutine: Coroutine[Any, Any, None]) -> None:
+    async def main() -> None:
+        await coroutine
+
+    async_to_sync(main)()
 
 
 class TestLeft:
@@ -302,6 +309,23 @@ class TestLeftByTasks:
             await asyncio.wait([task])
 
         async_to_sync(main)()
+
+    @pytest.mark.parametrize("run", [asyncio.run, run_by_django], ids=["asyncio", "asgiref"])
+    @pytest.mark.parametrize("turns", range(12))
+    def test_whose_loop_ends(self, make_helper: Any, turns: int, run: Any) -> None:
+        """At whatever point, which cancels all there is, the call that ends the block as well."""
+
+        async def main() -> None:
+            async def use() -> None:
+                async with make_helper():
+                    pass
+
+            task = asyncio.create_task(use())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            del task
+
+        run(main())
 
     def test_that_run_out_of_time(self, make_helper: Any) -> None:
         """As ``asyncio.timeout`` cancels them."""
