@@ -394,6 +394,50 @@ class TestLeftByTasks:
         async_to_sync(main)()
 
 
+class TestPatchesOfOnCommit:
+    """Of others, who take their own away again, whenever they do."""
+
+    def test_that_end_after_the_block(self) -> None:
+        """What they put back does nothing any more, in later blocks neither."""
+        original = BaseDatabaseWrapper.on_commit
+        patch = pytest.MonkeyPatch()
+        block = run_on_commit()
+        block.__enter__()
+        patch.setattr(BaseDatabaseWrapper, "on_commit", on_commit_at_once)
+        block.__exit__(None, None, None)
+        assert BaseDatabaseWrapper.on_commit is on_commit_at_once
+        patch.undo()
+
+        try:
+            done: list[int] = []
+            transaction.on_commit(lambda: done.append(1))
+            assert done == []
+            with pytest.raises(ZeroDivisionError) as caught, run_on_commit():
+                transaction.on_commit(divide_by_zero, robust=True)
+                transaction.on_commit(lambda: done.append(2))
+            assert len(caught.value.__notes__) == 1
+            assert done == [2]
+        finally:
+            BaseDatabaseWrapper.on_commit = original  # type: ignore[method-assign]
+
+    def test_that_begin_and_end_in_the_block(self) -> None:
+        """They are heard, and then no more."""
+        with pytest.MonkeyPatch.context() as patch:
+            done: list[int] = []
+            with run_on_commit(), transaction.atomic():
+                patch.setattr(BaseDatabaseWrapper, "on_commit", on_commit_at_once)
+                transaction.on_commit(lambda: done.append(1))
+                assert done == [1]
+                patch.undo()
+                transaction.on_commit(lambda: done.append(2))
+                assert done == [1]
+            assert done == [1, 2]
+
+
+def on_commit_at_once(self: Any, func: Callable[[], Any], robust: bool = False) -> None:
+    func()
+
+
 class TestOneObjectInTwoTasks:
     @pytest.mark.parametrize("make", [capture_signals, mute_signals])
     def test_each_ends_its_own_part(self, make: Any) -> None:
