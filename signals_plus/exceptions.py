@@ -45,7 +45,10 @@ class InvalidReceiverError(SignalsPlusError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"Receiver {self.receiver!r} {self.problem}. {self.remedy}"
+        # It may be a block that is wrong, as mute_signals(...), and that is named as it is called.
+        is_block = self.receiver.endswith(")")
+        who = self.receiver if is_block else f"Receiver {self.receiver!r}"
+        return f"{who} {self.problem}. {self.remedy}"
 
 
 class PayloadError(SignalsPlusError):

@@ -74,6 +74,10 @@ class mute_signals(BlockDecorator):  # noqa: N801 - used like a function, and na
         mute_rules.refuse_what_mutes_nothing(signals, self.senders, self.receivers)
         self._in_force: list[MuteRule] = []
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> mute_signals:
+        """Give a test its own of what ``setUpTestData`` has kept: signals have locks."""
+        return self if self._in_force else self._copy()
+
     def __enter__(self) -> Self:
         for signal in self.signals:
             live.watch(signal, in_all_threads=self.all_threads)

@@ -133,30 +133,49 @@ class _Listening:
     """Learns of what robust callbacks raise, on the connections of all threads."""
 
     blocks = 0
-    original = BaseDatabaseWrapper.on_commit
+    #: What Django registers callbacks with during the blocks, and what it did before.
+    ours: Any = None
+    original: Any = BaseDatabaseWrapper.on_commit
 
 
 def _listen(more_blocks: int) -> None:
     with lock:
-        if not _Listening.blocks:
-            _Listening.original = BaseDatabaseWrapper.on_commit
+        is_first = not _Listening.blocks
         _Listening.blocks += more_blocks
-        on_commit: Any = _on_commit if _Listening.blocks else _Listening.original
-        BaseDatabaseWrapper.on_commit = on_commit  # type: ignore[method-assign]
+        if is_first:
+            _Listening.original = BaseDatabaseWrapper.on_commit
+            _Listening.ours = _heard(_Listening.original)
+            BaseDatabaseWrapper.on_commit = _Listening.ours  # type: ignore[method-assign]
+        elif not _Listening.blocks:
+            ours, _Listening.ours = _Listening.ours, None
+            # Else someone has put something of their own on top: what is below is idle.
+            if BaseDatabaseWrapper.on_commit is ours:
+                BaseDatabaseWrapper.on_commit = _Listening.original  # type: ignore[method-assign]
 
 
-def _on_commit(
-    connection: BaseDatabaseWrapper, func: Callable[[], object], robust: bool = False
-) -> None:
+def _heard(original: Any) -> Any:
+    def on_commit(
+        connection: BaseDatabaseWrapper, func: Callable[[], object], robust: bool = False
+    ) -> None:
+        # Someone may keep what stood here, and put it back when the blocks are over.
+        if _Listening.ours is on_commit:
+            _refuse_what_never_runs(connection)
+            func = _noted(func) if robust and callable(func) else func
+        original(connection, func, robust)
+
+    return on_commit
+
+
+def _refuse_what_never_runs(connection: BaseDatabaseWrapper) -> None:
     # While commits count, the blocks of a test case are out of sight.
-    if transactions.blocks_of_test_case(connection):
+    if (block := _innermost()) and transactions.blocks_of_test_case(connection):
         raise TransactionManagementError(
-            f"{run_on_commit.described} began before the test's transaction on "
+            f"{block.described} began before the test's transaction on "
             f"{connection.alias!r}, so nothing would run. Begin it in setUp() or in the test "
             "itself; with pytest, ask for the database's fixture before it begins;"
-            " where Hypothesis begins one for each example, write @run_on_commit() below @given."
+            f" where Hypothesis begins one for each example, write @{block.described} below "
+            "@given."
         )
-    _Listening.original(connection, _noted(func) if robust and callable(func) else func, robust)
 
 
 def _noted(callback: Callable[[], object]) -> Callable[[], object]:

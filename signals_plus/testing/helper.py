@@ -148,6 +148,8 @@ class Helper(BlockDecorator):
 
     def _join(self, visit: Visit, *, anew: bool = True) -> None:
         with self._lock:
+            if visit in self._begun:
+                return  # asked for again, as the loop ended before it had the answer
             if not self._begun:
                 if anew:
                     self._forget()
@@ -183,7 +185,10 @@ class Helper(BlockDecorator):
 
 
 async def _to_its_end(function: Callable[..., None], *args: Any) -> None:
-    """Call a function in the thread of the database, to its end even if the task is cancelled."""
+    """Call a function in the thread of the database, to its end even if the task is cancelled.
+
+    It may be called twice: a loop that ends cancels every task, that of the call too.
+    """
     call = asyncio.ensure_future(sync_to_async(function)(*args))
     is_cancelled = False
     while not call.done():
@@ -193,6 +198,8 @@ async def _to_its_end(function: Callable[..., None], *args: Any) -> None:
             is_cancelled = True
         except Exception:  # noqa: BLE001, S110 - raised below
             pass
+        if call.cancelled():
+            call = asyncio.ensure_future(sync_to_async(function)(*args))
     call.result()
     if is_cancelled:
         raise asyncio.CancelledError

@@ -263,7 +263,8 @@ class TestWithoutPytestDjango:
             "def test_it():\n"
             "    ours = ('django', 'signals_plus')\n"
             "    found = {name for name in sys.modules if name.split('.')[0] in ours}\n"
-            "    assert found == {'signals_plus', 'signals_plus.pytest_plugin'}\n",
+            "    plugin = {'signals_plus.pytest_plugin', 'signals_plus.pytest_fixtures'}\n"
+            "    assert found == {'signals_plus', *plugin}\n",
         )
 
         result = project.pytest(  # alone: others import Django
@@ -271,3 +272,18 @@ class TestWithoutPytestDjango:
         )
 
         assert result.counts == {"passed": 1}, result.output
+
+    def test_with_a_pytest_that_is_too_old(self, project: Project) -> None:
+        """It runs, without what needs a newer one, and says so."""
+        project.write(
+            "old.py", "import pytest\npytest.version_tuple = (7, 3, 2)\ndel pytest.StashKey\n"
+        )
+        project.write("test_it.py", "def test_it(): ...\ndef test_fixture(run_on_commit): ...\n")
+
+        result = project.pytest(  # alone: others need what it has not
+            *("-p", "old", "-p", "signals_plus.pytest_plugin"), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+        )
+
+        assert result.counts == {"passed": 1, "error": 1}, result.output
+        assert "signals_plus: no fixtures and no marker" in result.output
+        assert "fixture 'run_on_commit' not found" in result.output

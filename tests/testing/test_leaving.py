@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextvars import copy_context
 from typing import Any
 
@@ -14,9 +14,10 @@ from asgiref.sync import async_to_sync
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_save
+from django.db.transaction import TransactionManagementError
 from django.dispatch import Signal
 
-from signals_plus import _compat, live, observing, receiver, receiver_on_commit
+from signals_plus import _compat, live, observing, receiver, receiver_on_commit, receiver_task
 from signals_plus.backends.handler import backends
 from signals_plus.testing import (
     capture_signals,
@@ -26,7 +27,7 @@ from signals_plus.testing import (
     run_on_commit,
 )
 from signals_plus.testing.recording import Recorder
-from tests.testapp.models import Tag
+from tests.testapp.models import Item, Tag
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -92,6 +93,13 @@ def make_helper(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
+def do_nothing(**kwargs: Any) -> None: ...
+
+
+def divide_by_zero(**kwargs: Any) -> None:
+    raise ZeroDivisionError
+
+
 def in_a_thread(function: Callable[[], Any]) -> None:
     errors: list[BaseException] = []
 
@@ -106,6 +114,13 @@ def in_a_thread(function: Callable[[], Any]) -> None:
     thread.join()
     for error in errors:
         raise error
+
+
+def run_by_django(coroutine: Coroutine[Any, Any, None]) -> None:
+    async def main() -> None:
+        await coroutine
+
+    async_to_sync(main)()
 
 
 class TestLeft:
@@ -210,6 +225,71 @@ class TestLeft:
             block.__exit__(None, None, None)
 
 
+class TestLeftAtOnceWithSomethingWaiting:
+    """Its end looks into the outbox, which it may not be able to do."""
+
+    @pytest.fixture(autouse=True)
+    def _waiting(self) -> None:
+        receiver_task(
+            post_save,
+            sender=Item,
+            name="leaving.in_turn",
+            durable=True,
+            ordering_key=lambda **kwargs: "k",
+        )(do_nothing)
+        with capture_tasks():
+            Item.objects.create(name="before")
+
+    def test_by_a_transaction_that_is_broken(self) -> None:
+        """And left open: no query can be made until its end."""
+        block = transaction.atomic()
+
+        with pytest.raises(TransactionManagementError), capture_tasks(immediate=True):
+            Item.objects.create(name="a")
+            block.__enter__()
+            transaction.set_rollback(True)
+        block.__exit__(None, None, None)
+
+    def test_by_an_error_of_the_test(self) -> None:
+        """It is this one that is raised, whatever the look finds."""
+        block = transaction.atomic()
+
+        with pytest.raises(ZeroDivisionError), capture_tasks(immediate=True):
+            Item.objects.create(name="a")
+            block.__enter__()
+            transaction.set_rollback(True)
+            raise ZeroDivisionError
+        block.__exit__(None, None, None)
+
+    def test_by_an_error_of_a_task(self) -> None:
+        """It is this one that is raised, too."""
+        receiver_task(post_save, sender=Tag, name="leaving.fails")(divide_by_zero)
+        block = transaction.atomic()
+
+        with pytest.raises(ZeroDivisionError), capture_tasks(immediate=True):
+            Item.objects.create(name="a")
+            Tag.objects.create(name="a")
+            block.__enter__()
+            transaction.set_rollback(True)
+        block.__exit__(None, None, None)
+
+    def test_by_another_thread(self) -> None:
+        """Whose connections are not the test's."""
+
+        def generator() -> Generator[None]:
+            with capture_tasks(immediate=True):
+                Item.objects.create(name="a")
+                yield
+
+        def close() -> None:
+            one.close()
+            connections.close_all()
+
+        one = generator()
+        next(one)
+        in_a_thread(close)
+
+
 class TestLeftByTasks:
     @pytest.mark.parametrize("turns", range(6))
     def test_that_are_cancelled(self, make_helper: Any, turns: int) -> None:
@@ -229,6 +309,23 @@ class TestLeftByTasks:
             await asyncio.wait([task])
 
         async_to_sync(main)()
+
+    @pytest.mark.parametrize("run", [asyncio.run, run_by_django], ids=["asyncio", "asgiref"])
+    @pytest.mark.parametrize("turns", range(12))
+    def test_whose_loop_ends(self, make_helper: Any, turns: int, run: Any) -> None:
+        """At whatever point, which cancels all there is, the call that ends the block as well."""
+
+        async def main() -> None:
+            async def use() -> None:
+                async with make_helper():
+                    pass
+
+            task = asyncio.create_task(use())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            del task
+
+        run(main())
 
     def test_that_run_out_of_time(self, make_helper: Any) -> None:
         """As ``asyncio.timeout`` cancels them."""
@@ -295,6 +392,50 @@ class TestLeftByTasks:
                 break
 
         async_to_sync(main)()
+
+
+class TestPatchesOfOnCommit:
+    """Of others, who take their own away again, whenever they do."""
+
+    def test_that_end_after_the_block(self) -> None:
+        """What they put back does nothing any more, in later blocks neither."""
+        original = BaseDatabaseWrapper.on_commit
+        patch = pytest.MonkeyPatch()
+        block = run_on_commit()
+        block.__enter__()
+        patch.setattr(BaseDatabaseWrapper, "on_commit", on_commit_at_once)
+        block.__exit__(None, None, None)
+        assert BaseDatabaseWrapper.on_commit is on_commit_at_once
+        patch.undo()
+
+        try:
+            done: list[int] = []
+            transaction.on_commit(lambda: done.append(1))
+            assert done == []
+            with pytest.raises(ZeroDivisionError) as caught, run_on_commit():
+                transaction.on_commit(divide_by_zero, robust=True)
+                transaction.on_commit(lambda: done.append(2))
+            assert len(caught.value.__notes__) == 1
+            assert done == [2]
+        finally:
+            BaseDatabaseWrapper.on_commit = original  # type: ignore[method-assign]
+
+    def test_that_begin_and_end_in_the_block(self) -> None:
+        """They are heard, and then no more."""
+        with pytest.MonkeyPatch.context() as patch:
+            done: list[int] = []
+            with run_on_commit(), transaction.atomic():
+                patch.setattr(BaseDatabaseWrapper, "on_commit", on_commit_at_once)
+                transaction.on_commit(lambda: done.append(1))
+                assert done == [1]
+                patch.undo()
+                transaction.on_commit(lambda: done.append(2))
+                assert done == [1]
+            assert done == [1, 2]
+
+
+def on_commit_at_once(self: Any, func: Callable[[], Any], robust: bool = False) -> None:
+    func()
 
 
 class TestOneObjectInTwoTasks:

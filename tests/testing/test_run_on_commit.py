@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import threading
 import unittest
 from typing import Any
 
@@ -176,6 +177,46 @@ class TestRunOnCommit:
         assert seen == (["inner"] if begin == "setUpClass" else ["data", "inner"])
         assert not connection.in_atomic_block
         assert not Tag.objects.exists()
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("begin", ["run_on_commit()", "capture_tasks()"])
+    def test_what_it_says_of_that_names_the_block(self, begin: str) -> None:
+        """The one that was written, and not what is inside it."""
+        block = run_on_commit() if begin == "run_on_commit()" else capture_tasks()
+
+        class Tests(TestCase):
+            @classmethod
+            def setUpClass(cls) -> None:
+                cls.enterClassContext(block)
+                super().setUpClass()
+
+            def test_it(self) -> None:
+                with pytest.raises(TransactionManagementError) as caught:
+                    transaction.on_commit(list)
+                assert str(caught.value).startswith(f"{begin} began before")
+                assert f"write @{begin} below @given" in str(caught.value)
+
+        assert errors(run(Tests)) == []
+
+    def test_lets_others_be(self, seen: list[str]) -> None:
+        """Threads that are in no block, whatever another thread does."""
+        began, over = threading.Event(), threading.Event()
+
+        def use() -> None:
+            with run_on_commit():
+                began.set()
+                over.wait()
+
+        thread = threading.Thread(target=use)
+        thread.start()
+        began.wait()
+        try:
+            transaction.on_commit(lambda: seen.append("of the test case"))
+        finally:
+            over.set()
+            thread.join()
+
+        assert seen == []
 
     def test_refuses_manual_transactions(self) -> None:
         """They could not be taken back."""

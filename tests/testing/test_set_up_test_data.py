@@ -10,13 +10,15 @@ import pytest
 from django.db.models.signals import post_save
 from django.test import TestCase
 
-from signals_plus import receiver_task
+from signals_plus import receiver_on_commit, receiver_task
 from signals_plus.testing import (
     EnqueuedTask,
     SentSignal,
     capture_signals,
     capture_tasks,
     isolated_receivers,
+    mute_signals,
+    run_on_commit,
 )
 from tests.testapp.models import Item
 
@@ -89,6 +91,44 @@ def test_each_test_has_its_own() -> None:
 
     assert result.errors + result.failures == []
     assert result.testsRun == 2
+
+
+class KeepsBlocks(TestCase):
+    """Those that have nothing to keep, for tests to begin."""
+
+    __test__ = False
+    on: mute_signals
+    muted: mute_signals
+    committing: run_on_commit
+    isolated: isolated_receivers
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.on = cls.enterClassContext(mute_signals(receivers=[handle]))
+        cls.muted = mute_signals(post_save, senders=[Item], except_=[handle])
+        cls.committing = run_on_commit()
+        cls.isolated = isolated_receivers()
+
+    def test_it(self) -> None:
+        assert self.on is type(self).on
+        ran.clear()
+        with self.isolated:
+            receiver_on_commit(post_save, sender=Item)(handle)
+            receiver_on_commit(post_save, sender=Item)(handle_in_turn)
+            with self.committing:
+                Item.objects.create(name="handle is muted")
+                with self.muted:
+                    Item.objects.create(name="both are")
+        assert ran == ["handle is muted in turn"]
+
+
+def test_blocks_without_data() -> None:
+    """One that is not on is a new one, one that is on goes on."""
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(KeepsBlocks).run(result)
+
+    assert result.errors + result.failures == []
+    assert result.testsRun == 1
 
 
 def test_a_block_that_is_on_is_one() -> None:
