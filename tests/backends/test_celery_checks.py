@@ -387,20 +387,82 @@ class TestW004:
         assert backends["default"].check() == []
 
 
+UNUSABLE = [
+    "nosuch://localhost",
+    "redis://localhost:abc/0",
+    "amqp://localhost:99999999//",
+    "redis://[::1",
+    "rediss://localhost?ssl_cert_reqs=nosuch",
+    "redis://localhost/abc",
+    "redis://localhost/0/1",
+    "sentinel://a:26379/abc",
+]
+
+
 class TestE009:
+    @pytest.mark.parametrize("broker", UNUSABLE)
     @pytest.mark.parametrize("debug", [True, False])
-    def test_says_that_there_is_no_such_transport(
-        self, make_app: MakeApp, settings: Any, debug: bool
+    def test_says_that_the_broker_can_never_work(
+        self, broker: str, make_app: MakeApp, settings: Any, debug: bool
     ) -> None:
         """Each event would be lost, after its commit."""
         settings.DEBUG = debug
-        make_app("nosuch://localhost")
+        make_app(broker, broker_transport_options={"socket_timeout": 5})
+        task = Task("shop.receivers.urgent", print, print, queue_priority=5)
+        backends["default"].register(task)
 
         (error,) = backends["default"].check()
 
         assert (error.id, error.level) == ("signals_plus.E009", ERROR)
         assert error.msg.startswith("The broker of the Celery app 'app0' cannot be used: ")
         assert error.hint
+
+    @pytest.mark.parametrize("broker", UNUSABLE)
+    def test_leaves_durable_receivers_to_other_checks(self, broker: str, make_app: MakeApp) -> None:
+        """Nobody knows what such a broker would forget; nothing is raised."""
+        make_app(broker)
+
+        assert set(ids(backends["default"].check_publish(["shop.urgent"]))) <= {"signals_plus.I001"}
+
+    @pytest.mark.parametrize("broker", UNUSABLE)
+    def test_says_what_loses_the_events(self, broker: str, make_app: MakeApp) -> None:
+        """Celery itself has the last word."""
+        make_app(broker)
+        task = Task(f"shop.{uuid.uuid4().hex}", print, print)
+        backends["default"].validate_task(task)
+
+        (refused,) = backends["default"].enqueue_many([(task, "1")])
+
+        assert "could not publish: " in str(refused.error)
+
+    @pytest.mark.parametrize(
+        "broker",
+        [
+            "redis://localhost",
+            "redis://localhost/",
+            "redis://localhost/3",
+            "redis://localhost//3",
+            "redis+socket:///run/redis.sock",
+            "redis+socket:///run/redis.sock?virtual_host=3",
+            "sentinel://a:26379/3;sentinel://b:26379/3",
+            "amqp://localhost/shop",
+        ],
+    )
+    def test_is_silent_for_what_may_work(
+        self, broker: str, make_app: MakeApp, settings: Any
+    ) -> None:
+        """A database of Redis is a number, a virtual host of RabbitMQ any text."""
+        settings.DEBUG = True
+        make_app(broker)
+
+        assert backends["default"].check() == []
+
+    def test_is_silent_for_a_database_that_is_set(self, make_app: MakeApp, settings: Any) -> None:
+        """Not in the URL."""
+        settings.DEBUG = True
+        make_app("redis://localhost", broker_vhost=3)
+
+        assert backends["default"].check() == []
 
     def test_is_silent_where_nothing_is_published(self, make_app: MakeApp, settings: Any) -> None:
         settings.DEBUG = True
