@@ -121,6 +121,10 @@ class Choosing(CeleryTask):
         return super().apply_async(*args, **{**options, "queue": "main"})
 
 
+def route(name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    return {"queue": "main"}
+
+
 class Annotation:
     """The project's own, of which nobody knows what it says."""
 
@@ -203,6 +207,41 @@ IMPOSSIBLE: list[tuple[Task, dict[str, Any], str]] = [
         {**ONLY_MAIN, "task_annotations": {"*": {"queue": "mian"}}},
         "the queue 'mian', which is not in task_queues",
     ),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": {"shop.*": "mian", "*": "main"}},
+        "is routed to the queue 'mian', which is not in task_queues",
+    ),
+    (
+        Task("shop.mail", print, print, queue_name="main"),
+        {**ONLY_MAIN, "task_routes": [{"news.*": "main"}, {"shop.*": {"queue": "mian"}}]},
+        "is routed to the queue 'mian', which is not in task_queues",
+    ),
+    (
+        Task("shop.mail", print, print, queue_name="mian"),
+        {**ONLY_MAIN, "task_routes": {"shop.*": "main"}},
+        "goes to the queue 'mian', which is not in task_queues",
+    ),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": {"news.*": "main"}},
+        "which is not in task_queues",  # the default queue
+    ),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": {"shop.*": {}}},
+        "which is not in task_queues",  # the default queue
+    ),
+    (
+        Task("shop.mail", print, print),
+        {"task_routes": [("shop.*", "main")]},
+        "cannot be routed: ValueError: ",
+    ),
+    (
+        Task("shop.mail", print, print),
+        {"task_routes": {"shop.*": Queue("main")}},
+        "cannot be routed: TypeError: ",
+    ),
 ]
 
 POSSIBLE: list[tuple[Task, dict[str, Any]]] = [
@@ -249,6 +288,22 @@ POSSIBLE: list[tuple[Task, dict[str, Any]]] = [
     (Task("shop.mail", print, print, options={"base": Choosing}), ONLY_MAIN),
     (Task("shop.mail", print, print), {**ONLY_MAIN, "task_annotations": {"*": {"queue": "main"}}}),
     (Task("shop.mail", print, print), {**ONLY_MAIN, "task_annotations": [Annotation()]}),
+    (Task("shop.mail", print, print, queue_name="main"), {**ONLY_MAIN, "task_routes": {"*": {}}}),
+    (Task("shop.mail", print, print), {"task_routes": {"shop.*": "new"}}),
+    (Task("shop.mail", print, print), {**ONLY_MAIN, "task_routes": {"*": {"queue": Queue("new")}}}),
+    (Task("shop.mail", print, print), {**ONLY_MAIN, "task_routes": [{"news.*": "mian"}, route]}),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": ({"shop.*": "main"}, {"*": "mian"}, f"{__name__}.nosuch")},
+    ),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": [f"{__name__}.route", {"*": "mian"}]},
+    ),
+    (
+        Task("shop.mail", print, print, options={"exchange": "all"}),
+        {**ONLY_MAIN, "task_routes": {"*": {"routing_key": "mail"}}},
+    ),
 ]
 
 
@@ -289,6 +344,21 @@ class TestE008:
 
         with pytest.raises(InvalidReceiverError, match=problem):
             backends["default"].validate_task(task)
+
+    @pytest.mark.parametrize(
+        ("task", "conf"), [each[:2] for each in IMPOSSIBLE if "task_routes" in each[1]]
+    )
+    def test_says_which_routes_lose_each_event(
+        self, task: Task, conf: dict[str, Any], make_app: MakeApp
+    ) -> None:
+        """Celery itself has the last word, of which E008 is to be the first."""
+        make_app(**conf)
+        task = task._replace(name=f"shop.{uuid.uuid4().hex}")
+        backends["default"].register(task)
+
+        (refused,) = backends["default"].enqueue_many([(task, "1")])
+
+        assert "could not publish: " in str(refused.error)
 
     def test_is_an_error_of_the_first_event_with_an_annotation(self, make_app: MakeApp) -> None:
         """task_annotations are known once the app is finalized."""
