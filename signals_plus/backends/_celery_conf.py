@@ -76,13 +76,14 @@ def _refuse_limits(task: Task, soft: object, hard: object) -> None:
 
 
 def _refuse_never(task: Task, expires: object) -> None:
-    wait = _celery_options.for_publishing(task).get("countdown")
-    if wait is None or not isinstance(expires, int | float):
+    if not isinstance(expires, int | float):
         return  # a moment may be far off
+    wait = max(_celery_options.for_publishing(task).get("countdown") or 0, 0)
     if expires <= wait:
+        waits = f", and waits for {wait} s" if wait else ""
         raise InvalidReceiverError(
             task.name,
-            f"expires after {expires} s, and waits for {wait} s: it would never run",
+            f"expires after {expires} s{waits}: it would never run",
             "Both count from the commit: raise expires=, or let it wait for less.",
         )
 

@@ -112,6 +112,10 @@ class Bounded(CeleryTask):
     time_limit = 10
 
 
+class Expired(CeleryTask):
+    expires = -5
+
+
 class ToMain(CeleryTask):
     queue = "main"
 
@@ -203,6 +207,16 @@ IMPOSSIBLE: list[tuple[Task, dict[str, Any], str]] = [
         "expires after 60 s, and waits for 300.0 s",
     ),
     (
+        Task("shop.late", print, print),
+        {"task_annotations": {"*": {"expires": 0}}},
+        "expires after 0 s: it would never run",
+    ),
+    (
+        Task("shop.late", print, print, options={"countdown": -9, "base": Expired}),
+        {},
+        "expires after -5 s: it would never run",
+    ),
+    (
         Task("shop.mail", print, print),
         {**ONLY_MAIN, "task_annotations": {"*": {"queue": "mian"}}},
         "the queue 'mian', which is not in task_queues",
@@ -284,6 +298,8 @@ POSSIBLE: list[tuple[Task, dict[str, Any]]] = [
         {"task_annotations": {"*": {"expires": 600}}},
     ),
     (Task("shop.late", print, print, options={"countdown": 4, "expires": 5}), {}),
+    (Task("shop.late", print, print, options={"expires": 1, "countdown": None}), {}),
+    (Task("shop.late", print, print, options={"base": Expired, "expires": None}), {}),
     (Task("shop.mail", print, print, options={"base": ToMain}), ONLY_MAIN),
     (Task("shop.mail", print, print, options={"base": Choosing}), ONLY_MAIN),
     (Task("shop.mail", print, print), {**ONLY_MAIN, "task_annotations": {"*": {"queue": "main"}}}),
