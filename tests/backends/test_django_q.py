@@ -654,6 +654,26 @@ class TestChecks:
 
         assert [row.name() for row in OrmQ.objects.all()] == ["shop.all"]
 
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ({"hook": "nosuch.note"}, ["signals_plus.W017"]),
+            ({"hook": "tests.django_q_project.nosuch"}, ["signals_plus.W017"]),
+            ({"hook": "tests.django_q_project.tables.make_tables"}, []),
+            ({"group": "nosuch.note"}, []),
+        ],
+    )
+    @pytest.mark.parametrize("debug", [True, False])
+    def test_w017(
+        self, use: Use, settings: Any, options: dict[str, Any], expected: list[str], debug: bool
+    ) -> None:
+        """A hook that cannot be imported, in production and before."""
+        settings.DEBUG = debug
+        backend = use({"MAX_ATTEMPTS": 5})
+        backend.register(a_task(options=options))
+
+        assert [message.id for message in backend.check()] == expected
+
     @pytest.mark.parametrize("conf", [{}, {"ORM": None, "MONGO": {"host": "a"}}, {"SQS": {}}])
     def test_w011(self, use: Use, conf: dict[str, Any]) -> None:
         """Tasks that fail for ever."""
