@@ -186,7 +186,7 @@ class Bounded(Task):
     time_limit = 10
 
 
-@pytest.mark.parametrize("option", ["from_config", "abstract", "request"])
+@pytest.mark.parametrize("option", ["from_config", "abstract", "request", "request_stack"])
 def test_what_a_task_keeps_of_itself(option: str, make_app: MakeApp) -> None:
     """With another from_config Celery raises a bare TypeError when it starts."""
     make_app()
