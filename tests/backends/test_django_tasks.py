@@ -596,6 +596,9 @@ class TestChecks:
         [
             (IMMEDIATE, "run inside the request, and their errors are only logged"),
             (DUMMY, "never run"),
+            # Of Django 5.2's backport, left over in a project that has gone on to Django 6.
+            ("django_tasks.backends.immediate.ImmediateBackend", "run inside the request"),
+            ("django_tasks.backends.dummy.DummyBackend", "never run"),
         ],
     )
     def test_w005(self, use: Use, settings: Any, path: str, problem: str) -> None:
