@@ -106,8 +106,7 @@ class DjangoQBackend(BaseBackend):
 
     def check(self) -> list[CheckMessage]:
         """W006, W017 and E009 always, W010 and W011 outside of DEBUG."""
-        # Whatever its broker: this is what has become of its tasks.
-        found = _own_rows.check("django_q", "Task", self._registered.values())
+        found = _own_rows.check("django_q", self._broker.models, self._registered.values())
         found += check_paths(self._registered.values(), _django_q_options.paths, import_string)
         if not Conf.SYNC:
             found += self._check_broker()
