@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import models
-from django.db.models.signals import ModelSignal
+from django.db.models.signals import ModelSignal, m2m_changed
 from django.dispatch import Signal
 
 from . import contexts, events, guards, lineage, payloads, validation
@@ -52,8 +52,7 @@ class TaskReceiver(DeferredReceiver):
             run_after=self.options.run_after,
             options=self.options.backend_options,
             merges=self.merges,
-            every_row=None in self.senders
-            and any(isinstance(signal, ModelSignal) for signal in self.signals),
+            every_row=None in self.senders and any(map(_is_about_rows, self.signals)),
         )
 
     def validate(self) -> None:
@@ -196,6 +195,11 @@ def _coalesced(items: Sequence[Pending]) -> list[Pending]:
         else items[index]
         for index, changed in merged
     ]
+
+
+def _is_about_rows(signal: Signal) -> bool:
+    # The other one is about the links between rows.
+    return isinstance(signal, ModelSignal) and signal is not m2m_changed
 
 
 def _is_excluded(sender: Any) -> bool:

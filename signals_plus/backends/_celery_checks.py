@@ -74,11 +74,20 @@ def _is_fallback(app: Celery) -> bool:
 
 def _check_transport(app: Celery) -> list[CheckMessage]:
     try:
-        app.connection_for_write().get_transport_cls()
-    except (ImportError, KeyError) as error:
+        connection = app.connection_for_write()
+        if connection.get_transport_cls().driver_type == "redis":
+            _refuse_database(connection.virtual_host)
+    except Exception as error:  # noqa: BLE001 - of kombu, a client, the project's own transport
         hint = "Correct broker_url, or install the client of the broker."
         return [unusable(f"The broker of the Celery app {app.main!r}", error, hint)]
     return []
+
+
+def _refuse_database(name: object) -> None:
+    """Raise if it is no number, as kombu does when it connects."""
+    number = str(name or "").removeprefix("/")
+    if number and not number.isdecimal():
+        raise ValueError(f"a database of Redis is a number, not {number!r}")
 
 
 def _check_broker(app: Celery) -> list[CheckMessage]:
@@ -144,6 +153,6 @@ def _has_levels(app: Celery) -> bool:
 def _driver_type(app: Celery) -> str | None:
     try:
         driver: str = app.connection_for_write().get_transport_cls().driver_type
-    except (ImportError, KeyError):  # E009 speaks of that
+    except Exception:  # noqa: BLE001 - E009 speaks of that
         return None
     return driver

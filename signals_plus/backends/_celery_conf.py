@@ -12,9 +12,11 @@ from typing import Any
 from celery import Celery
 from celery import Task as CeleryTask
 from celery.app.annotations import MapAnnotation, prepare, resolve_all
+from celery.app.routes import MapRoute
+from celery.app.routes import prepare as prepare_routes
 from django.core.checks import CheckMessage, Error
 
-from ..exceptions import InvalidReceiverError
+from ..exceptions import InvalidReceiverError, described
 from . import _celery_options
 from .base import Task
 
@@ -25,7 +27,7 @@ def refuse(task: Task, app: Celery) -> None:
     """Raise what Celery would raise when it publishes the task, as far as that is certain.
 
     Raises:
-        InvalidReceiverError: A time limit, an end or a queue cannot be what it is.
+        InvalidReceiverError: A time limit, an end, a queue or a route cannot be what it is.
     """
     annotations = prepare(app.conf.task_annotations)
     if not all(type(each) is MapAnnotation for each in annotations):
@@ -33,15 +35,7 @@ def refuse(task: Task, app: Celery) -> None:
     attributes = _attributes(task, app, annotations)
     _refuse_limits(task, attributes["soft_time_limit"], attributes["time_limit"])
     _refuse_never(task, attributes["expires"])
-    queue = _queue_name(task, app, attributes["queue"])
-    if queue and not app.conf.task_create_missing_queues and not _has_queue(app, queue):
-        known = ", ".join(sorted(app.amqp.queues))
-        raise InvalidReceiverError(
-            task.name,
-            f"goes to the queue {queue!r}, which is not in task_queues, and "
-            "task_create_missing_queues is off",
-            f"Add it there, or name another queue_name=. There are: {known}.",
-        )
+    _refuse_queues(task, app, attributes["queue"])
 
 
 def check(tasks: Iterable[Task], app: Celery) -> list[CheckMessage]:
@@ -82,22 +76,57 @@ def _refuse_limits(task: Task, soft: object, hard: object) -> None:
 
 
 def _refuse_never(task: Task, expires: object) -> None:
-    wait = _celery_options.for_publishing(task).get("countdown")
-    if wait is None or not isinstance(expires, int | float):
+    if not isinstance(expires, int | float):
         return  # a moment may be far off
+    wait = max(_celery_options.for_publishing(task).get("countdown") or 0, 0)
     if expires <= wait:
+        waits = f", and waits for {wait} s" if wait else ""
         raise InvalidReceiverError(
             task.name,
-            f"expires after {expires} s, and waits for {wait} s: it would never run",
+            f"expires after {expires} s{waits}: it would never run",
             "Both count from the commit: raise expires=, or let it wait for less.",
         )
 
 
-def _queue_name(task: Task, app: Celery, of_task: object) -> str | None:
+def _refuse_queues(task: Task, app: Celery, of_task: object) -> None:
+    route = _route(task, app) if _is_celerys_own(task, app) else None
+    if app.conf.task_create_missing_queues:
+        return
     queue = _celery_options.for_publishing(task).get("queue") or of_task
-    if queue is None and not app.conf.task_routes and _is_celerys_own(task, app):
-        queue = app.conf.task_default_queue
-    return queue if isinstance(queue, str) else None
+    if route == {}:
+        queue = queue or app.conf.task_default_queue
+    _refuse_missing(task, app, queue, "goes to", "name another queue_name=")
+    if route:  # Celery looks for its queue though the receiver's own goes before it
+        _refuse_missing(task, app, route.get("queue"), "is routed to", "correct task_routes")
+
+
+def _route(task: Task, app: Celery) -> dict[str, Any] | None:
+    """Return what ``task_routes`` say; None where that is up to the project's own code."""
+    try:
+        for router in prepare_routes(app.conf.task_routes):
+            if type(router) is not MapRoute:
+                return None
+            route: dict[str, Any] | None = router(task.name)
+            if route is not None:
+                return route
+    except (TypeError, ValueError) as error:
+        raise InvalidReceiverError(
+            task.name,
+            f"cannot be routed: {described(error)}",
+            'Correct task_routes. They may be a dictionary: {"shop.*": {"queue": "mail"}}.',
+        ) from error
+    return {}
+
+
+def _refuse_missing(task: Task, app: Celery, queue: object, verb: str, remedy: str) -> None:
+    if isinstance(queue, str) and not _has_queue(app, queue):
+        known = ", ".join(sorted(app.amqp.queues))
+        raise InvalidReceiverError(
+            task.name,
+            f"{verb} the queue {queue!r}, which is not in task_queues, and "
+            "task_create_missing_queues is off",
+            f"Add it there, or {remedy}. There are: {known}.",
+        )
 
 
 def _is_celerys_own(task: Task, app: Celery) -> bool:

@@ -83,7 +83,7 @@ def _is_moment(value: object) -> bool:
 def _is_end(value: object) -> bool:
     moment = _moment(value)
     if moment is None:
-        return _is_seconds(value) and value <= MAX_LIFE  # type: ignore[operator]
+        return _is_number(value) and 0 < value <= MAX_LIFE  # type: ignore[operator]
     return moment - datetime.now(moment.tzinfo) <= timedelta(seconds=MAX_LIFE)
 
 
@@ -168,7 +168,7 @@ COUNT: Kind = ("a whole number of at least 0", _is_count)
 DELIVERY_MODE: Kind = ("1, 2, 'transient' or 'persistent'", _is_delivery_mode)
 DURATION: Kind = (f"a number of seconds from 0 to {MAX_SECONDS}", _is_duration)
 END: Kind = (
-    "a number of seconds, or a datetime, of which none is over ten years from now", _is_end,
+    "a number of seconds above 0, or a datetime, of which none is over ten years from now", _is_end,
 )  # fmt: skip
 EXCEPTIONS: Kind = ("a tuple of classes of exceptions: (OSError,)", _are_exceptions)
 EXCHANGE: Kind = (f"the name of an exchange, of at most {MAX_NAME} bytes", _is_exchange)

@@ -30,7 +30,7 @@ KNOWN_ATTRIBUTES = frozenset(
 )  # fmt: skip
 
 # What a task keeps of itself.
-INTERNAL = frozenset({"abstract", "from_config", "request"})
+INTERNAL = frozenset({"abstract", "from_config", "request", "request_stack"})
 
 BOUNDED = "publishing is bounded by the backend's publish_timeout"
 OWN_OPTIONS: Mapping[str, str] = {

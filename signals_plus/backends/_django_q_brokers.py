@@ -60,6 +60,9 @@ class Broker(ABC):
     is_redis = False
     #: It hands out again what was not acknowledged; None: that depends on the project.
     repeats: bool | None = False
+    #: Django-Q2's own that have rows for each task. Task, with its proxies, whichever the broker:
+    #: it is what has become of one.
+    models: Sequence[str] = ("Task",)
 
     @abstractmethod
     def write(self, messages: Sequence[Message]) -> None:
@@ -94,6 +97,7 @@ class OrmBroker(Broker):
     has_turns = False
     can_wait = True
     repeats = True
+    models = ("Task", "OrmQ")
 
     def __init__(self, alias: str, *, joins: bool) -> None:
         self.alias = alias

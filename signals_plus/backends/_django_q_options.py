@@ -57,6 +57,11 @@ def check(task: Task, *, repeats: bool) -> None:
         )
 
 
+def paths(task: Task) -> dict[str, str]:
+    """Return the path that a cluster imports, by its option."""
+    return {"hook": task.options["hook"]} if "hook" in task.options else {}
+
+
 def of_message(task: Task) -> dict[str, Any]:
     """Return what ``async_task()`` is given as ``q_options``, which it changes."""
     name = _shortened(task.name)

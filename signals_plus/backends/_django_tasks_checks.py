@@ -6,16 +6,19 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 
-from ._django_tasks_framework import DummyBackend, ImmediateBackend
+# Of Django and of the backport: a project that was on Django 5.2 may still name the latter.
+DUMMY = frozenset({"django.tasks.backends.dummy", "django_tasks.backends.dummy"})
+IMMEDIATE = frozenset({"django.tasks.backends.immediate", "django_tasks.backends.immediate"})
 
 
 def check_worker(backend: object, described: str) -> list[CheckMessage]:
     """W005, outside of DEBUG: no worker takes what goes to this backend of ``TASKS``."""
-    if django_settings.DEBUG or not isinstance(backend, ImmediateBackend | DummyBackend):
+    modules = {base.__module__ for base in type(backend).__mro__}
+    if django_settings.DEBUG or not modules & (DUMMY | IMMEDIATE):
         return []
     what = (
         "never run"
-        if isinstance(backend, DummyBackend)
+        if modules & DUMMY
         else "run inside the request, and their errors are only logged"
     )
     return [

@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or find_spec("django.tasks"):
     from django.tasks import DEFAULT_TASK_BACKEND_ALIAS, task, task_backends
-    from django.tasks.backends.dummy import DummyBackend
-    from django.tasks.backends.immediate import ImmediateBackend
     from django.tasks.exceptions import InvalidTask
 else:
     from django_tasks import DEFAULT_TASK_BACKEND_ALIAS, task, task_backends
-    from django_tasks.backends.dummy import DummyBackend
-    from django_tasks.backends.immediate import ImmediateBackend
     from django_tasks.exceptions import InvalidTaskError as InvalidTask
 
 __all__ = [
     "DEFAULT_TASK_BACKEND_ALIAS",
-    "DummyBackend",
-    "ImmediateBackend",
     "InvalidTask",
     "task",
     "task_backends",

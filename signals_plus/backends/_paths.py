@@ -22,7 +22,7 @@ def check_paths(
         for option, path in paths_of(task).items():
             try:
                 load(path)
-            except (AttributeError, ImportError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever the module raises
                 found.append(_warning(task, option, path, error))
     return found
 

@@ -10,6 +10,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 from django.db import transaction
+from django.utils.module_loading import import_string
 from django_q.conf import Conf
 from django_q.tasks import async_task
 
@@ -18,6 +19,7 @@ from . import _django_q_options, _own_rows, _redis_checks
 from ._at_once import run_all
 from ._django_q_brokers import Broker, LibraryBroker, Message, OrmBroker
 from ._options import Options
+from ._paths import check_paths
 from ._publishing import BrokerNotAskedError, Turns
 from ._unusable import unusable
 from .base import BaseBackend, Refused, Task
@@ -109,9 +111,9 @@ class DjangoQBackend(BaseBackend):
         return refused
 
     def check(self) -> list[CheckMessage]:
-        """W006 and E009 always, W010 and W011 outside of DEBUG."""
-        # Whatever its broker: this is what has become of its tasks.
-        found = _own_rows.check("django_q", "Task", self._registered.values())
+        """W006, W017 and E009 always, W010 and W011 outside of DEBUG."""
+        found = _own_rows.check("django_q", self._broker.models, self._registered.values())
+        found += check_paths(self._registered.values(), _django_q_options.paths, import_string)
         if not Conf.SYNC:
             found += self._check_broker()
         if django_settings.DEBUG:

@@ -139,7 +139,7 @@ class DjangoTasksBackend(BaseBackend):
         backend = task_backends[self._tasks_alias]
         found = _django_tasks_checks.check_worker(backend, self._tasks_described)
         if self._queue_database() is not None:
-            found += _own_rows.check(QUEUE_APP, QUEUE_MODEL, self._registered.values())
+            found += _own_rows.check(QUEUE_APP, [QUEUE_MODEL], self._registered.values())
         return found
 
     def _enqueue_each(

@@ -112,6 +112,10 @@ class Bounded(CeleryTask):
     time_limit = 10
 
 
+class Expired(CeleryTask):
+    expires = -5
+
+
 class ToMain(CeleryTask):
     queue = "main"
 
@@ -119,6 +123,10 @@ class ToMain(CeleryTask):
 class Choosing(CeleryTask):
     def apply_async(self, *args: Any, **options: Any) -> Any:
         return super().apply_async(*args, **{**options, "queue": "main"})
+
+
+def route(name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    return {"queue": "main"}
 
 
 class Annotation:
@@ -199,9 +207,54 @@ IMPOSSIBLE: list[tuple[Task, dict[str, Any], str]] = [
         "expires after 60 s, and waits for 300.0 s",
     ),
     (
+        Task("shop.late", print, print),
+        {"task_annotations": {"*": {"expires": 0}}},
+        "expires after 0 s: it would never run",
+    ),
+    (
+        Task("shop.late", print, print, options={"countdown": -9, "base": Expired}),
+        {},
+        "expires after -5 s: it would never run",
+    ),
+    (
         Task("shop.mail", print, print),
         {**ONLY_MAIN, "task_annotations": {"*": {"queue": "mian"}}},
         "the queue 'mian', which is not in task_queues",
+    ),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": {"shop.*": "mian", "*": "main"}},
+        "is routed to the queue 'mian', which is not in task_queues",
+    ),
+    (
+        Task("shop.mail", print, print, queue_name="main"),
+        {**ONLY_MAIN, "task_routes": [{"news.*": "main"}, {"shop.*": {"queue": "mian"}}]},
+        "is routed to the queue 'mian', which is not in task_queues",
+    ),
+    (
+        Task("shop.mail", print, print, queue_name="mian"),
+        {**ONLY_MAIN, "task_routes": {"shop.*": "main"}},
+        "goes to the queue 'mian', which is not in task_queues",
+    ),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": {"news.*": "main"}},
+        "which is not in task_queues",  # the default queue
+    ),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": {"shop.*": {}}},
+        "which is not in task_queues",  # the default queue
+    ),
+    (
+        Task("shop.mail", print, print),
+        {"task_routes": [("shop.*", "main")]},
+        "cannot be routed: ValueError: ",
+    ),
+    (
+        Task("shop.mail", print, print),
+        {"task_routes": {"shop.*": Queue("main")}},
+        "cannot be routed: TypeError: ",
     ),
 ]
 
@@ -245,10 +298,28 @@ POSSIBLE: list[tuple[Task, dict[str, Any]]] = [
         {"task_annotations": {"*": {"expires": 600}}},
     ),
     (Task("shop.late", print, print, options={"countdown": 4, "expires": 5}), {}),
+    (Task("shop.late", print, print, options={"expires": 1, "countdown": None}), {}),
+    (Task("shop.late", print, print, options={"base": Expired, "expires": None}), {}),
     (Task("shop.mail", print, print, options={"base": ToMain}), ONLY_MAIN),
     (Task("shop.mail", print, print, options={"base": Choosing}), ONLY_MAIN),
     (Task("shop.mail", print, print), {**ONLY_MAIN, "task_annotations": {"*": {"queue": "main"}}}),
     (Task("shop.mail", print, print), {**ONLY_MAIN, "task_annotations": [Annotation()]}),
+    (Task("shop.mail", print, print, queue_name="main"), {**ONLY_MAIN, "task_routes": {"*": {}}}),
+    (Task("shop.mail", print, print), {"task_routes": {"shop.*": "new"}}),
+    (Task("shop.mail", print, print), {**ONLY_MAIN, "task_routes": {"*": {"queue": Queue("new")}}}),
+    (Task("shop.mail", print, print), {**ONLY_MAIN, "task_routes": [{"news.*": "mian"}, route]}),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": ({"shop.*": "main"}, {"*": "mian"}, f"{__name__}.nosuch")},
+    ),
+    (
+        Task("shop.mail", print, print),
+        {**ONLY_MAIN, "task_routes": [f"{__name__}.route", {"*": "mian"}]},
+    ),
+    (
+        Task("shop.mail", print, print, options={"exchange": "all"}),
+        {**ONLY_MAIN, "task_routes": {"*": {"routing_key": "mail"}}},
+    ),
 ]
 
 
@@ -289,6 +360,21 @@ class TestE008:
 
         with pytest.raises(InvalidReceiverError, match=problem):
             backends["default"].validate_task(task)
+
+    @pytest.mark.parametrize(
+        ("task", "conf"), [each[:2] for each in IMPOSSIBLE if "task_routes" in each[1]]
+    )
+    def test_says_which_routes_lose_each_event(
+        self, task: Task, conf: dict[str, Any], make_app: MakeApp
+    ) -> None:
+        """Celery itself has the last word, of which E008 is to be the first."""
+        make_app(**conf)
+        task = task._replace(name=f"shop.{uuid.uuid4().hex}")
+        backends["default"].register(task)
+
+        (refused,) = backends["default"].enqueue_many([(task, "1")])
+
+        assert "could not publish: " in str(refused.error)
 
     def test_is_an_error_of_the_first_event_with_an_annotation(self, make_app: MakeApp) -> None:
         """task_annotations are known once the app is finalized."""
@@ -387,20 +473,82 @@ class TestW004:
         assert backends["default"].check() == []
 
 
+UNUSABLE = [
+    "nosuch://localhost",
+    "redis://localhost:abc/0",
+    "amqp://localhost:99999999//",
+    "redis://[::1",
+    "rediss://localhost?ssl_cert_reqs=nosuch",
+    "redis://localhost/abc",
+    "redis://localhost/0/1",
+    "sentinel://a:26379/abc",
+]
+
+
 class TestE009:
+    @pytest.mark.parametrize("broker", UNUSABLE)
     @pytest.mark.parametrize("debug", [True, False])
-    def test_says_that_there_is_no_such_transport(
-        self, make_app: MakeApp, settings: Any, debug: bool
+    def test_says_that_the_broker_can_never_work(
+        self, broker: str, make_app: MakeApp, settings: Any, debug: bool
     ) -> None:
         """Each event would be lost, after its commit."""
         settings.DEBUG = debug
-        make_app("nosuch://localhost")
+        make_app(broker, broker_transport_options={"socket_timeout": 5})
+        task = Task("shop.receivers.urgent", print, print, queue_priority=5)
+        backends["default"].register(task)
 
         (error,) = backends["default"].check()
 
         assert (error.id, error.level) == ("signals_plus.E009", ERROR)
         assert error.msg.startswith("The broker of the Celery app 'app0' cannot be used: ")
         assert error.hint
+
+    @pytest.mark.parametrize("broker", UNUSABLE)
+    def test_leaves_durable_receivers_to_other_checks(self, broker: str, make_app: MakeApp) -> None:
+        """Nobody knows what such a broker would forget; nothing is raised."""
+        make_app(broker)
+
+        assert set(ids(backends["default"].check_publish(["shop.urgent"]))) <= {"signals_plus.I001"}
+
+    @pytest.mark.parametrize("broker", UNUSABLE)
+    def test_says_what_loses_the_events(self, broker: str, make_app: MakeApp) -> None:
+        """Celery itself has the last word."""
+        make_app(broker)
+        task = Task(f"shop.{uuid.uuid4().hex}", print, print)
+        backends["default"].validate_task(task)
+
+        (refused,) = backends["default"].enqueue_many([(task, "1")])
+
+        assert "could not publish: " in str(refused.error)
+
+    @pytest.mark.parametrize(
+        "broker",
+        [
+            "redis://localhost",
+            "redis://localhost/",
+            "redis://localhost/3",
+            "redis://localhost//3",
+            "redis+socket:///run/redis.sock",
+            "redis+socket:///run/redis.sock?virtual_host=3",
+            "sentinel://a:26379/3;sentinel://b:26379/3",
+            "amqp://localhost/shop",
+        ],
+    )
+    def test_is_silent_for_what_may_work(
+        self, broker: str, make_app: MakeApp, settings: Any
+    ) -> None:
+        """A database of Redis is a number, a virtual host of RabbitMQ any text."""
+        settings.DEBUG = True
+        make_app(broker)
+
+        assert backends["default"].check() == []
+
+    def test_is_silent_for_a_database_that_is_set(self, make_app: MakeApp, settings: Any) -> None:
+        """Not in the URL."""
+        settings.DEBUG = True
+        make_app("redis://localhost", broker_vhost=3)
+
+        assert backends["default"].check() == []
 
     def test_is_silent_where_nothing_is_published(self, make_app: MakeApp, settings: Any) -> None:
         settings.DEBUG = True

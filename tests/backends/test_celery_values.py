@@ -66,12 +66,14 @@ def handle(sender: Any, **kwargs: Any) -> None: ...
                 1e300,
                 math.nan,
                 True,
-                -(2**31) - 1,
+                0,
+                -0.5,
+                -5,
                 datetime.max,
                 3650 * 24 * 3600 + 1,
                 SOON,
             ),
-            "a number of seconds, or a datetime, of which none is over ten years from now.",
+            "a number of seconds above 0, or a datetime, of which none is over ten years from now.",
         ),
         *each(
             "headers",
@@ -184,7 +186,7 @@ class Bounded(Task):
     time_limit = 10
 
 
-@pytest.mark.parametrize("option", ["from_config", "abstract", "request"])
+@pytest.mark.parametrize("option", ["from_config", "abstract", "request", "request_stack"])
 def test_what_a_task_keeps_of_itself(option: str, make_app: MakeApp) -> None:
     """With another from_config Celery raises a bare TypeError when it starts."""
     make_app()
@@ -225,7 +227,8 @@ def named(*args: Any, **kwargs: Any) -> str:
         {"countdown": 5}, {"countdown": 0.5}, {"countdown": -1}, {"countdown": None},
         {"countdown": 36_500 * 24 * 3600}, {"countdown": -(2**31)}, {"eta": SOON},
         {"eta": SOON.replace(tzinfo=None)},
-        {"eta": SOON.isoformat()}, {"expires": 60}, {"expires": IN_YEARS}, {"expires": None},
+        {"eta": SOON.isoformat()}, {"expires": 60}, {"expires": SOON - timedelta(days=36_500)},
+        {"expires": IN_YEARS}, {"expires": None},
         {"expires": IN_YEARS.isoformat()}, {"countdown": 1, "expires": 3650 * 24 * 3600},
         {"headers": {}}, {"headers": {"a": [1, None, {"b": (True, 1.5)}], "b": 2**63 - 1}},
         {"headers": {"k" * 255: "x" * 30_000, "c": -(2**63)}}, {"link": [MAIL]},
@@ -274,7 +277,7 @@ def test_are_published(
         # As RabbitMQ writes them, lists and floats are larger than JSON.
         {"headers": {"k" * 255: "x" * 31_000}}, {"headers": {"a": [[]] * 7_000}},
         {"headers": {"a": [1.5] * 6_000, "b": 2**63 - 1, "c": -(2**63), "d": {"e": (None, True)}}},
-        {"expires": 3650 * 24 * 3600}, {"expires": IN_YEARS}, {"expires": -(2**31)},
+        {"expires": 3650 * 24 * 3600}, {"expires": IN_YEARS}, {"expires": 0.5},
         {"countdown": 36_500 * 24 * 3600}, {"countdown": -(2**31)}, {"queue_priority": 255},
         {"delivery_mode": 1}, {"soft_time_limit": 30, "time_limit": 30}, {"link": MAIL},
         {"routing_key": "k" * 255},

@@ -14,7 +14,7 @@ import pytest
 from django.core.checks import ERROR
 from django.db import connection, transaction
 from django.db.models import Model
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import Signal
 from django.test import override_settings
 from django.utils import timezone
@@ -687,19 +687,69 @@ class TestChecks:
         [warning] = backend.check()
 
         assert warning.id == "signals_plus.W006"
-        assert "'django_q'" in warning.msg
+        assert "leaves out 'django_q.Task'" in warning.msg
         assert "for every sender (shop.all) enqueues a task" in warning.msg
         assert warning.hint == "Add 'django_q'."
 
-    @pytest.mark.parametrize("label", ["django_q", "django_q.Task"])
-    def test_w006_is_silent_where_they_are_left_out(
-        self, use: Use, settings: Any, label: str
+    @pytest.mark.parametrize(
+        ("conf", "labels", "left_out"),
+        [
+            ({}, ["django_q.Task"], "django_q.OrmQ"),
+            ({}, ["django_q.Schedule", "django_q.OrmQ"], "django_q.Task"),
+            ({"ORM": None}, ["django_q.OrmQ"], "django_q.Task"),
+        ],
+    )
+    def test_w006_of_one_model(
+        self, use: Use, settings: Any, conf: dict[str, Any], labels: list[str], left_out: str
     ) -> None:
-        settings.SIGNALS_PLUS_EXCLUDED_SENDERS = [label]
-        backend = use({"MAX_ATTEMPTS": 5})
-        receiver_task(post_save, name="shop.all")(score)
+        """The ORM broker has rows of its own, and deletes that of a task which was run."""
+        settings.SIGNALS_PLUS_EXCLUDED_SENDERS = labels
+        backend = use({"MAX_ATTEMPTS": 5, **conf})
+        receiver_task(post_delete, name="shop.all")(score)
+
+        [warning] = backend.check()
+
+        assert warning.id == "signals_plus.W006"
+        assert f"leaves out {left_out!r}, where" in warning.msg
+        assert warning.hint == "Add 'django_q'."
+
+    @pytest.mark.parametrize(
+        ("conf", "labels"),
+        [
+            ({}, ["django_q"]),
+            ({}, ["django_q.Task", "django_q.OrmQ"]),
+            ({"ORM": None}, ["django_q.Task"]),
+        ],
+    )
+    def test_w006_is_silent_where_they_are_left_out(
+        self, use: Use, settings: Any, conf: dict[str, Any], labels: list[str]
+    ) -> None:
+        settings.SIGNALS_PLUS_EXCLUDED_SENDERS = labels
+        backend = use({"MAX_ATTEMPTS": 5, **conf})
+        receiver_task(post_delete, name="shop.all")(score)
 
         assert backend.check() == []
+
+    @in_real_transactions
+    @pytest.mark.parametrize(
+        ("labels", "enqueued"),
+        [(["django_q.Task"], ["shop.all"]), (["django_q.Task", "django_q.OrmQ"], [])],
+    )
+    def test_what_w006_warns_of_with_the_orm_broker(
+        self, use: Use, settings: Any, labels: list[str], enqueued: list[str]
+    ) -> None:
+        """A task that is done enqueues the next one. A success that is pruned is a Task, too."""
+        settings.SIGNALS_PLUS_EXCLUDED_SENDERS = labels
+        use()
+        receiver_task(post_delete, name="shop.all")(score)
+        now = timezone.now()
+        Success.objects.create(id="1" * 32, name="a", func="b", started=now, stopped=now)
+        row = OrmQ.objects.create(key="a", payload="b", lock=now)
+
+        Success.objects.get().delete()
+        get_broker().acknowledge(row.pk)
+
+        assert [row.name() for row in OrmQ.objects.all()] == enqueued
 
     @in_real_transactions
     def test_what_w006_warns_of(self, use: Use, settings: Any) -> None:
@@ -712,6 +762,26 @@ class TestChecks:
         DoneTask.objects.create(id="1" * 32, name="a", func="b", started=now, stopped=now)
 
         assert [row.name() for row in OrmQ.objects.all()] == ["shop.all"]
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ({"hook": "nosuch.note"}, ["signals_plus.W017"]),
+            ({"hook": "tests.django_q_project.nosuch"}, ["signals_plus.W017"]),
+            ({"hook": "tests.django_q_project.tables.make_tables"}, []),
+            ({"group": "nosuch.note"}, []),
+        ],
+    )
+    @pytest.mark.parametrize("debug", [True, False])
+    def test_w017(
+        self, use: Use, settings: Any, options: dict[str, Any], expected: list[str], debug: bool
+    ) -> None:
+        """A hook that cannot be imported, in production and before."""
+        settings.DEBUG = debug
+        backend = use({"MAX_ATTEMPTS": 5})
+        backend.register(a_task(options=options))
+
+        assert [message.id for message in backend.check()] == expected
 
     @pytest.mark.parametrize("conf", [{}, {"ORM": None, "MONGO": {"host": "a"}}, {"SQS": {}}])
     def test_w011(self, use: Use, conf: dict[str, Any]) -> None:

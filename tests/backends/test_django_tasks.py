@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import m2m_changed, post_save
 from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -596,6 +596,9 @@ class TestChecks:
         [
             (IMMEDIATE, "run inside the request, and their errors are only logged"),
             (DUMMY, "never run"),
+            # Of Django 5.2's backport, left over in a project that has gone on to Django 6.
+            ("django_tasks.backends.immediate.ImmediateBackend", "run inside the request"),
+            ("django_tasks.backends.dummy.DummyBackend", "never run"),
         ],
     )
     def test_w005(self, use: Use, settings: Any, path: str, problem: str) -> None:
@@ -630,13 +633,14 @@ class TestChecks:
             lambda: receiver_task(post_save, sender=Item, name="shop.items")(handle),
             lambda: receiver_task(Signal(), name="shop.custom")(handle),
             lambda: receiver(post_save)(handle),
+            lambda: receiver_task(m2m_changed, name="shop.links")(handle),
         ],
-        ids=["nobody", "of a model", "of another signal", "no task"],
+        ids=["nobody", "of a model", "of another signal", "no task", "of links"],
     )
     def test_w006_needs_a_receiver_that_hears_the_rows(
         self, use: Use, settings: Any, connect: Callable[[], object]
     ) -> None:
-        """Who names a sender never hears of the rows that the queue writes."""
+        """Who names a sender never hears of the rows that the queue writes, which have no links."""
         settings.SIGNALS_PLUS_EXCLUDED_SENDERS = ["sessions"]
         backend = use(DATABASE)
         connect()

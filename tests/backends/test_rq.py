@@ -1065,6 +1065,27 @@ class TestChecks:
         assert [message.id for message in found] == expected
         assert all(f"'shop.score' has on_success={path!r}, which" in each.msg for each in found)
 
+    @pytest.mark.parametrize(
+        ("source", "said"),
+        [("raise LookupError('no such key')", "LookupError: no such key."), ("def", "SyntaxError")],
+    )
+    def test_w017_of_a_module_that_raises(
+        self, settings: Any, tmp_path: Path, monkeypatch: Any, source: str, said: str
+    ) -> None:
+        """Whatever it raises: manage.py check, migrate and runserver go on."""
+        monkeypatch.syspath_prepend(tmp_path)
+        (tmp_path / "broken_callbacks.py").write_text(source)
+        settings.RQ_QUEUES = {"default": {"URL": "redis://x", "SERIALIZER": JSON}}
+        backend = RQBackend("default", {})
+        options = {"on_success": Callback("broken_callbacks.note")}
+        backend.register(Task("shop.score", score, run, options=options))
+
+        (warning,) = backend.check()
+
+        assert warning.id == "signals_plus.W017"
+        assert "'shop.score' has on_success='broken_callbacks.note', which" in warning.msg
+        assert f"cannot be imported here: {said}" in warning.msg
+
     def test_nothing_where_no_receiver_is_a_job(self, settings: Any) -> None:
         settings.RQ_QUEUES = {"default": {"URL": through("redis://x", 1)}}
 
