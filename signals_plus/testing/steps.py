@@ -10,6 +10,12 @@ from django.db import connections
 from ..commit import Token
 from . import transactions
 
+# What became of what was scheduled.
+COMMITTED = "committed"
+NOT_CALLED = "committed, and not called"
+WAITING = "still waiting"
+ROLLED_BACK = "rolled back"
+
 
 class Step:
     """What one receiver did about one sending."""
@@ -30,6 +36,9 @@ class Scheduled(Step):
         self.item = item
         self.using = using
         self.connection = connections[using]
+        # What stands for it in the outbox, if anything does.
+        self.written: Sequence[Any] = ()
+        self.is_committed = False
         self.is_delivered = False
 
     def __str__(self) -> str:
@@ -38,7 +47,7 @@ class Scheduled(Step):
 
 
 def outcomes_of(steps: Sequence[Scheduled]) -> set[str]:
-    """Return what became of them: committed, still waiting, rolled back."""
+    """Return what became of them."""
     held = {
         id(item)
         for connection in {step.connection for step in steps if not step.is_delivered}
@@ -47,9 +56,12 @@ def outcomes_of(steps: Sequence[Scheduled]) -> set[str]:
         for _, items in token.runs
         for item in items
     }
-    return {
-        "committed"
-        if step.is_delivered
-        else ("still waiting" if id(step.item) in held else "rolled back")
-        for step in steps
-    }
+    return {_outcome(step, is_held=id(step.item) in held) for step in steps}
+
+
+def _outcome(step: Scheduled, *, is_held: bool) -> str:
+    if step.is_delivered:
+        return COMMITTED
+    if step.is_committed:
+        return NOT_CALLED
+    return WAITING if is_held else ROLLED_BACK

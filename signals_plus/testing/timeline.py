@@ -109,7 +109,8 @@ class Timeline(observing.Watcher):
 
     def __init__(self) -> None:
         self.sent: list[SentSignal] = []
-        self._scheduled: dict[int, Scheduled] = {}
+        # By the identity of the item, or of what stands for several: the steps hold these.
+        self._scheduled: dict[int, list[Scheduled]] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Timeline:
         copied = Timeline()
@@ -145,13 +146,23 @@ class Timeline(observing.Watcher):
             # A message of a task, one that goes to the outbox first, or an event.
             about = getattr(item, "message", item)
             name = about.task.name if hasattr(about, "task") else delivery.name
-            step = self._scheduled[id(item)] = Scheduled(name, item, using)
+            step = Scheduled(name, item, using)
+            self._scheduled[id(item)] = [step]
             sent.steps.append(step)
 
+    def replaced(self, items: Sequence[Any], by: Sequence[Any]) -> None:
+        steps = self._steps_of(items)
+        for step in steps:
+            step.written = by
+        self._scheduled.update((id(each), steps) for each in by if steps)
+
+    def committed(self, items: Sequence[Any]) -> None:
+        for step in self._steps_of(items):
+            step.is_committed = True
+
     def delivered(self, items: Sequence[Any]) -> None:
-        for item in items:
-            if step := self._scheduled.get(id(item)):
-                step.is_delivered = True
+        for step in self._steps_of(items):
+            step.is_delivered = True
 
     def __str__(self) -> str:
         return self.about(())
@@ -181,6 +192,11 @@ class Timeline(observing.Watcher):
         return [
             (sent, step) for sent in self.sent for step in sent.steps if step.receiver == receiver
         ]
+
+    def _steps_of(self, items: Sequence[Any]) -> list[Scheduled]:
+        """Return the steps of items, each once: a thousand may be a thousand messages."""
+        lists = {id(steps): steps for item in items if (steps := self._scheduled.get(id(item)))}
+        return [step for steps in lists.values() for step in steps]
 
     def _current(self) -> SentSignal | None:
         ours = [sent for timeline, sent in _under_way.get() if timeline is self]
