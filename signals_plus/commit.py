@@ -209,14 +209,16 @@ def _prepare_before_commit(connection: BaseDatabaseWrapper) -> None:
     commit = connection.commit
 
     def prepare_and_commit() -> None:
+        held: list[list[Any]] = []
         if not connection.in_atomic_block:  # where Django refuses to commit
             connection.run_on_commit = _merged(connection.run_on_commit)
+            if watching.watchers:
+                held = [items for token in _tokens(connection) for _, items in token.runs]
             _write(connection)
         commit()
         for watcher in watching.watchers:
-            for token in _tokens(connection):
-                for _, items in token.runs:
-                    watcher.committed(items)
+            for items in held:
+                watcher.committed(items)
 
     connection.commit = prepare_and_commit  # type: ignore[method-assign]
     setattr(connection, _HOOKED, True)

@@ -15,7 +15,7 @@ from .. import naming
 from .matching import Wanted, is_related, kinship
 from .names import shown, signal_name
 from .recording import unseen
-from .steps import NOT_CALLED, ROLLED_BACK, WAITING, Scheduled, outcomes_of
+from .steps import COALESCED, NOT_CALLED, ROLLED_BACK, WAITING, Scheduled, outcomes_of
 from .timeline import SentSignal, Timeline
 
 NO_SIGNAL = (
@@ -56,6 +56,11 @@ def for_task(receiver: Any, timeline: Timeline) -> Iterator[str]:
         )
     if ROLLED_BACK in outcomes:
         yield "Hint: it was scheduled, and its transaction was rolled back."
+    if COALESCED in outcomes:
+        yield (
+            "Hint: its row was inserted and deleted in one transaction, of which coalesce=True "
+            "leaves nothing."
+        )
     if NOT_CALLED in outcomes:
         left = " Its message is in the outbox, and the relay enqueues it."
         yield (

@@ -7,11 +7,13 @@ from typing import Any
 
 from django.db import connections
 
+from ..coalescing import Change, merge
 from ..commit import Token
 from . import transactions
 
 # What became of what was scheduled.
 COMMITTED = "committed"
+COALESCED = "committed, and coalesced to nothing"
 NOT_CALLED = "committed, and not called"
 WAITING = "still waiting"
 ROLLED_BACK = "rolled back"
@@ -31,8 +33,10 @@ class Step:
 class Scheduled(Step):
     """Something that waits for a commit, and what became of it."""
 
-    def __init__(self, receiver: str, item: Any, using: str) -> None:
+    def __init__(self, receiver: str, item: Any, using: str, change: Change | None) -> None:
         super().__init__("waits for the commit", receiver)
+        # What coalesce=True makes of it; None without.
+        self.change = change
         self.item = item
         self.using = using
         self.connection = connections[using]
@@ -40,10 +44,20 @@ class Scheduled(Step):
         self.written: Sequence[Any] = ()
         self.is_committed = False
         self.is_delivered = False
+        self.comes_to_nothing = False
 
     def __str__(self) -> str:
         (outcome,) = outcomes_of([self])
         return f"{self.receiver}: scheduled for the commit on {self.using!r} -> {outcome}"
+
+
+def coalesce(steps: Sequence[Scheduled]) -> None:
+    """Note which of those that one commit delivers together come to nothing."""
+    changes = [step.change for step in steps if step.change is not None]
+    left = {row.key for index, _ in merge(changes) if (row := changes[index].row) is not None}
+    for step in steps:
+        row = step.change.row if step.change is not None else None
+        step.comes_to_nothing = row is not None and row.key not in left
 
 
 def outcomes_of(steps: Sequence[Scheduled]) -> set[str]:
@@ -60,6 +74,8 @@ def outcomes_of(steps: Sequence[Scheduled]) -> set[str]:
 
 
 def _outcome(step: Scheduled, *, is_held: bool) -> str:
+    if step.comes_to_nothing and (step.is_committed or step.is_delivered):
+        return COALESCED
     if step.is_delivered:
         return COMMITTED
     if step.is_committed:

@@ -12,9 +12,10 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.dispatch import Signal
 
 from .. import contexts, events, live, naming, observing
+from ..coalescing import Change
 from . import transactions
 from .names import cut, shown, shown_row, signal_name
-from .steps import Scheduled, Step
+from .steps import Scheduled, Step, coalesce
 
 _SKIPPED = {
     "raw": "it has raw=False, and a fixture was being loaded",
@@ -146,12 +147,16 @@ class Timeline(observing.Watcher):
             # A message of a task, one that goes to the outbox first, or an event.
             about = getattr(item, "message", item)
             name = about.task.name if hasattr(about, "task") else delivery.name
-            step = Scheduled(name, item, using)
+            options = getattr(delivery, "options", None)  # what goes to a queue has a message's
+            coalesces = options is not None and options.coalesce
+            change = Change.of(sent.signal, sent.originals) if coalesces else None
+            step = Scheduled(name, item, using, change)
             self._scheduled[id(item)] = [step]
             sent.steps.append(step)
 
     def replaced(self, items: Sequence[Any], by: Sequence[Any]) -> None:
         steps = self._steps_of(items)
+        coalesce(steps)
         for step in steps:
             step.written = by
         self._scheduled.update((id(each), steps) for each in by if steps)
@@ -161,7 +166,9 @@ class Timeline(observing.Watcher):
             step.is_committed = True
 
     def delivered(self, items: Sequence[Any]) -> None:
-        for step in self._steps_of(items):
+        delivered = self._steps_of(items)
+        coalesce(delivered)
+        for step in delivered:
             step.is_delivered = True
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save
 
 from signals_plus import receiver_on_commit, receiver_task
 from signals_plus.outbox.models import Message
@@ -114,3 +114,31 @@ class TestCallbacksThatRaise:
             text = failure(tasks.assert_enqueued, receiver, created=False)
             assert "-> committed" in text
             assert "not called" not in text
+
+
+class TestWhatComesToNothing:
+    @pytest.mark.parametrize("is_durable", [True, False])
+    def test_is_said(self, _commits: str, is_durable: bool) -> None:
+        """Of the row that came and went, and not of the one that stayed."""
+        receiver_task(
+            [post_save, post_delete], sender=Item, coalesce=True, durable=is_durable, name="sync"
+        )(label)
+        with capture_tasks() as tasks, transaction.atomic():
+            item = Item.objects.create(name="a")
+            key = item.pk
+            item.delete()
+
+        text = failure(tasks.assert_enqueued, label, instance=Item(pk=key))
+        assert (
+            "Hint: its row was inserted and deleted in one transaction, of which coalesce=True "
+            "leaves nothing." in text
+        )
+        assert text.count("-> committed, and coalesced to nothing") == 2
+
+        with tasks, transaction.atomic():
+            Item.objects.create(name="a").delete()
+            stays = Item.objects.create(name="b")
+        text = failure(tasks.assert_enqueued, label, instance=stays, created=False)
+        assert text.count("-> committed, and coalesced to nothing") == 2
+        assert text.count("-> committed") == 3
+        assert "Hint" not in text
