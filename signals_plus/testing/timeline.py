@@ -50,8 +50,8 @@ class SentSignal:
         ).kwargs
         self.depth = transactions.depth(connections[self.using]) if self._has_databases else 0
         self.parent = parent
-        # What was connected, as the signal has it.
-        self.ran: list[Any] = []
+        # What was connected, as the signal has it, and what that raised where send_robust kept it.
+        self.ran: list[tuple[Any, Exception | None]] = []
         self.left_out = live.muted(signal, sender)
         self.error: Exception | None = None
         self.steps: list[Step] = []
@@ -75,7 +75,7 @@ class SentSignal:
     @property
     def called(self) -> list[Any]:
         """The functions that ran."""
-        return [live.function_of(each) for each in self.ran]
+        return [live.function_of(each) for each, _ in self.ran]
 
     @property
     def muted(self) -> list[Any]:
@@ -214,8 +214,10 @@ def _story(sent: SentSignal) -> Iterator[str]:
     for receiver in sent.left_out:
         yield f"{_name(receiver)}: muted by mute_signals()"
     told = {step.receiver for step in sent.steps}
-    for receiver in sent.ran:
-        if _name(receiver) not in told:
+    for receiver, error in sent.ran:
+        if error is not None:
+            yield f"{_name(receiver)}: raised {error!r}"
+        elif _name(receiver) not in told:
             yield f"{_name(receiver)}: called"
     yield from map(str, sent.steps)
     if sent.error is not None:

@@ -280,6 +280,35 @@ class TestAssertions:
         assert "No post_save from testapp.Tag was to be sent, but twice it was: 1, 2." in text
         assert "Nothing was to be sent" in failure(sent.assert_not_sent)
 
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_what_send_robust_keeps_to_itself(self, is_async: bool) -> None:
+        """What a receiver raised; an error that one returns is none."""
+
+        def fail(**kwargs: Any) -> None:
+            raise ValueError("no")
+
+        def answer(**kwargs: Any) -> KeyError:
+            return KeyError("yes")
+
+        def fail_too(**kwargs: Any) -> None:
+            fail()
+
+        custom.connect(fail)
+        custom.connect(answer)
+        receiver(custom)(fail_too)
+        with capture_signals(custom) as sent:
+            if is_async:
+                asyncio.run(custom.asend_robust(None, word="a"))
+            else:
+                custom.send_robust(None, word="a")
+
+        text = failure(sent.assert_sent, custom, word="b")
+        assert ".fail: raised ValueError('no')" in text
+        assert ".fail_too: raised ValueError('no')" in text
+        assert text.count(": called") == text.count(".answer: called") == 1
+        assert sent[0].called == [fail, answer, fail_too]
+        assert sent[0].error is None
+
     def test_order(self) -> None:
         """Up to where it holds."""
         with capture_signals(pre_save, post_save) as sent:
