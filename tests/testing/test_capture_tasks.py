@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from uuid import uuid4
 import pytest
 from django.db import connections, transaction
 from django.db.models.signals import post_delete, post_save
+from django.db.transaction import TransactionManagementError
 from django.test import TestCase
 
 from signals_plus import payload_type, receiver_on_commit, receiver_task
@@ -113,6 +115,30 @@ class TestCaptured:
 
         assert ran == ["save_tag", "by a task"]
         assert [task.receiver for task in tasks] == [save_tag, label]
+
+    def test_run_is_refused_in_its_own_words(self) -> None:
+        """Where the block would be: in a transaction, whose end comes later, and in a coroutine."""
+        with capture_tasks() as tasks:
+            Tag.objects.create(name="a")
+
+        async def main() -> None:
+            tasks.run()
+
+        with transaction.atomic(), pytest.raises(TransactionManagementError) as caught:
+            tasks.run()
+        assert str(caught.value) == (
+            "run() is called inside atomic() on 'default': what its tasks do would wait for that "
+            "commit. Call it once atomic() has ended."
+        )
+        with pytest.raises(TransactionManagementError) as caught:
+            asyncio.run(main())
+        assert str(caught.value) == (
+            "run() is called in a coroutine, whose thread has no database connection. Write: "
+            "await tasks.arun()."
+        )
+        assert ran == []
+        tasks.run()
+        assert ran == ["a"]
 
     def test_errors_of_tasks_are_raised_when_all_have_run(self) -> None:
         """One as it is, several in a group."""
