@@ -182,6 +182,17 @@ class TestContexts:
         if not all_threads:
             assert "1 more times in other threads" in failure(sent.assert_sent, custom)
 
+    def test_other_threads_of_an_earlier_block(self) -> None:
+        """What they sent then is no news of this one."""
+        with capture_signals(custom):
+            thread = threading.Thread(target=custom.send, args=[None])
+            thread.start()
+            thread.join()
+        with capture_signals(custom) as sent:
+            pass
+
+        assert "other threads" not in failure(sent.assert_sent, custom)
+
     def test_async(self) -> None:
         """Both forms, in tasks that were begun in the block, and not in those begun before."""
 
@@ -501,6 +512,8 @@ class TestTimeline:
         assert "-> rolled back" in rolled_back
         assert "1 deep in atomic()" in rolled_back
         assert "-> still waiting" in str(waiting.timeline)
+        with run_on_commit():  # where it is out of sight
+            assert "-> still waiting" in str(waiting.timeline)
 
     def test_tells_of_tasks_by_their_own_name_alone(self) -> None:
         """Not by that of the function too, as if it had been called."""
