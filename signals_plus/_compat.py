@@ -23,7 +23,7 @@ Connections = dict[int, Any]
 FindReceivers = Callable[[Signal, Any], ReceiverLists]
 LiveReceivers = Callable[[FindReceivers, Signal, Any], ReceiverLists]
 Order = Callable[[Signal, ReceiverLists], ReceiverLists]
-WatchSending = Callable[[Signal, Any, dict[str, Any]], Any]
+WatchSending = Callable[[Signal, Any, dict[str, Any], bool], Any]
 
 
 def make_id(target: object) -> Any:
@@ -141,6 +141,8 @@ _hooks_of_every_signal: set[LiveReceivers] = set()
 def watch_sends(signal: Signal, watch: WatchSending, is_heard: Callable[[], bool]) -> None:
     """Let ``watch`` see every sending of a signal, those that nobody hears included.
 
+    It is told at last whether what receivers raise is among the results, as ``send_robust`` has it.
+
     ``is_heard``: whether ``has_listeners`` says that somebody listens, whoever does. Where nobody
     does, Django does not even send some signals.
     """
@@ -155,16 +157,18 @@ def watch_sends(signal: Signal, watch: WatchSending, is_heard: Callable[[], bool
         return signal not in _watched or _watched[signal][1] is not before
 
     def sending(name: str) -> Callable[..., Any]:
+        is_robust = name.endswith("robust")
+
         def send(sender: Any, **named: Any) -> Any:
             if is_over():
                 return original(name)(sender, **named)
-            with watch(signal, sender, named) as seen:
+            with watch(signal, sender, named, is_robust) as seen:
                 return seen([] if seen.is_kept else original(name)(sender, **named))
 
         async def asend(sender: Any, **named: Any) -> Any:
             if is_over():
                 return await original(name)(sender, **named)
-            with watch(signal, sender, named) as seen:
+            with watch(signal, sender, named, is_robust) as seen:
                 return seen([] if seen.is_kept else await original(name)(sender, **named))
 
         return asend if name.startswith("a") else send

@@ -126,13 +126,7 @@ class Token:
     def write(self) -> None:
         """Let the writers among the deliveries make rows of what they hold."""
         if any(isinstance(delivery, Writer) for delivery, _ in self.runs):
-            for watcher in watching.watchers:
-                for _, items in self.runs:
-                    watcher.delivered(items)
-            self.runs = [
-                delivery.write(items) if isinstance(delivery, Writer) else (delivery, items)
-                for delivery, items in self.runs
-            ]
+            self.runs = [_written(delivery, items) for delivery, items in self.runs]
             self.merging = {delivery: items for delivery, items in self.runs if delivery.merges}
 
     def _list_for(self, delivery: Delivery[Any]) -> list[Any] | None:
@@ -155,6 +149,15 @@ class Token:
         tokens = [entry[1] for entry in connections[self.using].run_on_commit]
         behind = tokens[tokens.index(self) + 1 :] if self in tokens else []
         return [token for token in behind if isinstance(token, Token)]
+
+
+def _written(delivery: Delivery[Any], items: list[Any]) -> Run:
+    if not isinstance(delivery, Writer):
+        return delivery, items
+    run = delivery.write(items)
+    for watcher in watching.watchers:
+        watcher.replaced(items, run[1])
+    return run
 
 
 def collect(delivery: Delivery[ItemT], item: ItemT, *, using: str) -> None:
@@ -206,21 +209,30 @@ def _prepare_before_commit(connection: BaseDatabaseWrapper) -> None:
     commit = connection.commit
 
     def prepare_and_commit() -> None:
+        held: list[list[Any]] = []
         if not connection.in_atomic_block:  # where Django refuses to commit
             connection.run_on_commit = _merged(connection.run_on_commit)
+            if watching.watchers:
+                held = [items for token in _tokens(connection) for _, items in token.runs]
             _write(connection)
         commit()
+        for watcher in watching.watchers:
+            for items in held:
+                watcher.committed(items)
 
     connection.commit = prepare_and_commit  # type: ignore[method-assign]
     setattr(connection, _HOOKED, True)
 
 
+def _tokens(connection: BaseDatabaseWrapper) -> list[Token]:
+    callbacks: list[Any] = [entry[1] for entry in connection.run_on_commit]
+    return [each for each in callbacks if type(each) is Token]
+
+
 def _write(connection: BaseDatabaseWrapper) -> None:
     try:
-        for entry in connection.run_on_commit:
-            token: object = entry[1]
-            if type(token) is Token:
-                token.write()
+        for token in _tokens(connection):
+            token.write()
     except BaseException:
         # Django rolls back for errors of the database alone. With any other it would go back to
         # autocommit with the transaction open, and that commits.

@@ -21,8 +21,14 @@ class Watcher:
     def scheduled(self, delivery: Any, item: Any, using: str) -> None:
         """Learn that an item waits for the commit on ``using``."""
 
+    def replaced(self, items: Sequence[Any], by: Sequence[Any]) -> None:
+        """Learn that rows were made of items: from now on they go by these others."""
+
+    def committed(self, items: Sequence[Any]) -> None:
+        """Learn that the commit came. An earlier callback that raises keeps items from delivery."""
+
     def delivered(self, items: Sequence[Any]) -> None:
-        """Learn that the commit came, and the items go where they are meant to go."""
+        """Learn that items go where they are meant to go. In a test case no commit may come."""
 
     def written(self, messages: Sequence[Any]) -> None:
         """Learn of committed messages of the outbox. Those whose turn it was have been enqueued."""

@@ -63,15 +63,13 @@ class run_on_commit(Helper, observing.Watcher):  # noqa: N801 - used like a func
         self.errors = []
 
     def _begin(self) -> None:
-        _refuse_running_loop(self.described)
+        refuse_running_loop(f"{self.described} begins", f"async with {self.described}")
+        refuse_transaction(
+            f"{self.described} begins",
+            "what waits for that commit would run after the block. Write atomic() inside "
+            f"{self.described}",
+        )
         here = [connections[alias] for alias in connections]
-        for connection in here:
-            if transactions.depth(connection):
-                raise TransactionManagementError(
-                    f"{self.described} begins inside atomic() on {connection.alias!r}: what waits "
-                    f"for that commit would run after the block. Write atomic() inside "
-                    f"{self.described}."
-                )
         observing.watch(self)
         for connection in here:
             transactions.emulate(connection)
@@ -116,7 +114,15 @@ def _innermost() -> run_on_commit | None:
     return next(reversed([*run_on_commit.scope]), None)
 
 
-def _refuse_running_loop(described: str) -> None:
+def refuse_transaction(what: str, why: str) -> None:
+    """Refuse what would be inside ``atomic()`` of the code under test."""
+    for alias in connections:
+        if transactions.depth(connections[alias]):
+            raise TransactionManagementError(f"{what} inside atomic() on {alias!r}: {why}.")
+
+
+def refuse_running_loop(what: str, instead: str) -> None:
+    """Refuse what would be in a coroutine."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -124,8 +130,7 @@ def _refuse_running_loop(described: str) -> None:
     if os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
         return  # as Django itself says
     raise TransactionManagementError(
-        f"{described} begins in a coroutine, whose thread has no database connection. Write: "
-        f"async with {described}."
+        f"{what} in a coroutine, whose thread has no database connection. Write: {instead}."
     )
 
 

@@ -15,7 +15,7 @@ from .. import naming
 from .matching import Wanted, is_related, kinship
 from .names import shown, signal_name
 from .recording import unseen
-from .steps import Scheduled, outcomes_of
+from .steps import COALESCED, NOT_CALLED, ROLLED_BACK, WAITING, Scheduled, outcomes_of
 from .timeline import SentSignal, Timeline
 
 NO_SIGNAL = (
@@ -49,13 +49,24 @@ def for_task(receiver: Any, timeline: Timeline) -> Iterator[str]:
     steps = timeline.steps(receiver.name)
     waiting = [step for _, step in steps if isinstance(step, Scheduled)]
     outcomes = outcomes_of(waiting)
-    if "still waiting" in outcomes:
+    if WAITING in outcomes:
         yield (
             "Hint: it is scheduled, and its transaction has not committed yet. Ask once atomic() "
             "has ended."
         )
-    if "rolled back" in outcomes:
+    if ROLLED_BACK in outcomes:
         yield "Hint: it was scheduled, and its transaction was rolled back."
+    if COALESCED in outcomes:
+        yield (
+            "Hint: its row was inserted and deleted in one transaction, of which coalesce=True "
+            "leaves nothing."
+        )
+    if NOT_CALLED in outcomes:
+        left = " Its message is in the outbox, and the relay enqueues it."
+        yield (
+            "Hint: its transaction was committed, and it was not called: a callback before it "
+            f"raised, or is still at work.{left if receiver.options.durable else ''}"
+        )
     if steps:
         return
     heard = [

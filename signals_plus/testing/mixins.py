@@ -11,6 +11,7 @@ from django.dispatch import Signal
 from ..mute_rules import listed
 from ..muting import mute_signals
 from .commits import run_on_commit
+from .isolating import isolated_receivers
 from .signals import capture_signals
 from .tasks import capture_tasks
 
@@ -45,6 +46,10 @@ class SignalsMixin(_TestCase):
     def run_on_commit(self, **how: Any) -> run_on_commit:
         """Let commits count from now on; arguments as for ``run_on_commit``."""
         return self.enterContext(run_on_commit(**how))
+
+    def isolated_receivers(self) -> isolated_receivers:
+        """Undo at the end of the test what is connected and disconnected from now on."""
+        return self.enterContext(isolated_receivers())
 
 
 class RunOnCommitMixin(_TestCase):

@@ -28,6 +28,14 @@ def signal_name(signal: Signal) -> str:
     return repr(signal)
 
 
+def named_signals() -> list[Signal]:
+    """Return the signals that a module has as a variable: Django's own, and all but odd ones."""
+    modules = [getattr(module, "__dict__", {}) for module in list(sys.modules.values())]
+    values = [value for names in modules for value in list(names.values())]
+    # By its type: to ask a lazy object for its class would wake it.
+    return [*dict.fromkeys(value for value in values if issubclass(type(value), Signal))]
+
+
 def shown(value: Any) -> str:
     """Return a value as a message shows it: in short, and without a query."""
     if isinstance(value, type) and issubclass(value, models.Model):

@@ -92,8 +92,11 @@ def _makes_django_send(signal: Signal) -> bool:
 class _Sending:
     """One sending, for as long as it lasts."""
 
-    def __init__(self, signal: Signal, sender: Any, arguments: Mapping[str, Any]) -> None:
+    def __init__(
+        self, signal: Signal, sender: Any, arguments: Mapping[str, Any], is_robust: bool
+    ) -> None:
         self.about = signal, sender, arguments
+        self.is_robust = is_robust
         self.recorders = _recorders(signal)
         self.is_kept = any(each.mute for each in self.recorders)
         if not self.recorders:
@@ -109,8 +112,13 @@ class _Sending:
 
     def __call__(self, results: Any) -> Any:
         for sent in self.sent:
-            sent.ran = [receiver for receiver, _ in results]
+            sent.ran = [(receiver, self._error_in(answer)) for receiver, answer in results]
         return results
+
+    def _error_in(self, answer: Any) -> Exception | None:
+        # One that was returned has no traceback.
+        is_one = self.is_robust and isinstance(answer, Exception) and answer.__traceback__
+        return answer if is_one else None
 
     def __exit__(self, *error: Any) -> None:
         self.stack.__exit__(*error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from .. import observing
 from ..registry import registry
 from .asserting import TaskAssertions
-from .commits import run_on_commit
+from .commits import refuse_running_loop, refuse_transaction, run_on_commit
 from .enqueued import EnqueuedTask
 from .helper import Visit
 from .recording import Recorder
@@ -112,6 +112,8 @@ class capture_tasks(TaskAssertions, observing.Watcher):  # noqa: N801 - used lik
         Raises:
             AssertionError: A message of a durable receiver waits in the outbox behind another one
                 with its ``ordering_key``, that was there before the block or has failed.
+            TransactionManagementError: The block has ended, and this is inside ``atomic()``, or in
+                a coroutine: that is what ``arun`` is for.
         """
         with nullcontext() if self.is_on else self._resumed():
             ran = list(_run_all(self.enqueued))
@@ -125,6 +127,16 @@ class capture_tasks(TaskAssertions, observing.Watcher):  # noqa: N801 - used lik
                     error.add_note(left)
                 raise error
         return ran
+
+    @contextmanager
+    def _resumed(self) -> Iterator[None]:
+        refuse_running_loop("run() is called", "await tasks.arun()")
+        refuse_transaction(
+            "run() is called",
+            "what its tasks do would wait for that commit. Call it once atomic() has ended",
+        )
+        with super()._resumed():
+            yield
 
     async def arun(self) -> list[EnqueuedTask]:
         """Do what ``run`` does, from a coroutine."""

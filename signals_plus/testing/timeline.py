@@ -12,9 +12,10 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.dispatch import Signal
 
 from .. import contexts, events, live, naming, observing
+from ..coalescing import Change
 from . import transactions
 from .names import cut, shown, shown_row, signal_name
-from .steps import Scheduled, Step
+from .steps import Scheduled, Step, coalesce
 
 _SKIPPED = {
     "raw": "it has raw=False, and a fixture was being loaded",
@@ -49,8 +50,8 @@ class SentSignal:
         ).kwargs
         self.depth = transactions.depth(connections[self.using]) if self._has_databases else 0
         self.parent = parent
-        # What was connected, as the signal has it.
-        self.ran: list[Any] = []
+        # What was connected, as the signal has it, and what that raised where send_robust kept it.
+        self.ran: list[tuple[Any, Exception | None]] = []
         self.left_out = live.muted(signal, sender)
         self.error: Exception | None = None
         self.steps: list[Step] = []
@@ -74,7 +75,7 @@ class SentSignal:
     @property
     def called(self) -> list[Any]:
         """The functions that ran."""
-        return [live.function_of(each) for each in self.ran]
+        return [live.function_of(each) for each, _ in self.ran]
 
     @property
     def muted(self) -> list[Any]:
@@ -109,7 +110,8 @@ class Timeline(observing.Watcher):
 
     def __init__(self) -> None:
         self.sent: list[SentSignal] = []
-        self._scheduled: dict[int, Scheduled] = {}
+        # By the identity of the item, or of what stands for several: the steps hold these.
+        self._scheduled: dict[int, list[Scheduled]] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Timeline:
         copied = Timeline()
@@ -145,13 +147,29 @@ class Timeline(observing.Watcher):
             # A message of a task, one that goes to the outbox first, or an event.
             about = getattr(item, "message", item)
             name = about.task.name if hasattr(about, "task") else delivery.name
-            step = self._scheduled[id(item)] = Scheduled(name, item, using)
+            options = getattr(delivery, "options", None)  # what goes to a queue has a message's
+            coalesces = options is not None and options.coalesce
+            change = Change.of(sent.signal, sent.originals) if coalesces else None
+            step = Scheduled(name, item, using, change)
+            self._scheduled[id(item)] = [step]
             sent.steps.append(step)
 
+    def replaced(self, items: Sequence[Any], by: Sequence[Any]) -> None:
+        steps = self._steps_of(items)
+        coalesce(steps)
+        for step in steps:
+            step.written = by
+        self._scheduled.update((id(each), steps) for each in by if steps)
+
+    def committed(self, items: Sequence[Any]) -> None:
+        for step in self._steps_of(items):
+            step.is_committed = True
+
     def delivered(self, items: Sequence[Any]) -> None:
-        for item in items:
-            if step := self._scheduled.get(id(item)):
-                step.is_delivered = True
+        delivered = self._steps_of(items)
+        coalesce(delivered)
+        for step in delivered:
+            step.is_delivered = True
 
     def __str__(self) -> str:
         return self.about(())
@@ -182,6 +200,11 @@ class Timeline(observing.Watcher):
             (sent, step) for sent in self.sent for step in sent.steps if step.receiver == receiver
         ]
 
+    def _steps_of(self, items: Sequence[Any]) -> list[Scheduled]:
+        """Return the steps of items, each once: a thousand may be a thousand messages."""
+        lists = {id(steps): steps for item in items if (steps := self._scheduled.get(id(item)))}
+        return [step for steps in lists.values() for step in steps]
+
     def _current(self) -> SentSignal | None:
         ours = [sent for timeline, sent in _under_way.get() if timeline is self]
         return ours[-1] if ours else None
@@ -191,8 +214,10 @@ def _story(sent: SentSignal) -> Iterator[str]:
     for receiver in sent.left_out:
         yield f"{_name(receiver)}: muted by mute_signals()"
     told = {step.receiver for step in sent.steps}
-    for receiver in sent.ran:
-        if _name(receiver) not in told:
+    for receiver, error in sent.ran:
+        if error is not None:
+            yield f"{_name(receiver)}: raised {error!r}"
+        elif _name(receiver) not in told:
             yield f"{_name(receiver)}: called"
     yield from map(str, sent.steps)
     if sent.error is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -10,7 +10,7 @@ from django.dispatch import Signal
 
 from .. import _compat, live, naming
 from .matching import is_related, kinship, sender_named
-from .names import shown, signal_name
+from .names import named_signals, shown, signal_name
 
 
 def receivers_of(signal: Signal, sender: Any = None) -> list[Callable[..., Any]]:
@@ -49,13 +49,25 @@ def assert_connected(receiver: Callable[..., Any], signal: Signal, sender: Any =
                 f"sender=[{other.__name__}, {sender.__name__}]."
             )
     if not others:
-        parts.append(
+        elsewhere = [line for other in named_signals() for line in _said_of(receiver, other)]
+        hint = (
             f"Hint: is the module {receiver.__module__} imported when Django starts? A "
             'receivers.py of an installed app is found by itself, if "signals_plus" is installed.'
         )
+        parts += elsewhere or [hint]
     names = [f"   {naming.dotted_name(each)}" for each in receivers_of(signal, sender)]
     parts += [f"\nConnected to {about}:", *(names or ["   nobody"])]
     raise AssertionError("\n".join(parts))
+
+
+def _said_of(receiver: Any, signal: Signal) -> Iterator[str]:
+    """Say by which senders a signal calls a receiver, if it does."""
+    if not live.is_connected(signal, receiver):
+        return
+    senders = [] if receiver in receivers_of(signal) else _senders_of(receiver, signal)
+    for sender in senders or [None]:
+        of = "" if sender is None else f" of {shown(sender)}"
+        yield f"It is connected to {signal_name(signal)}{of}."
 
 
 def _senders_of(receiver: Any, signal: Signal) -> list[Any]:

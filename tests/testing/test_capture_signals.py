@@ -182,6 +182,17 @@ class TestContexts:
         if not all_threads:
             assert "1 more times in other threads" in failure(sent.assert_sent, custom)
 
+    def test_other_threads_of_an_earlier_block(self) -> None:
+        """What they sent then is no news of this one."""
+        with capture_signals(custom):
+            thread = threading.Thread(target=custom.send, args=[None])
+            thread.start()
+            thread.join()
+        with capture_signals(custom) as sent:
+            pass
+
+        assert "other threads" not in failure(sent.assert_sent, custom)
+
     def test_async(self) -> None:
         """Both forms, in tasks that were begun in the block, and not in those begun before."""
 
@@ -279,6 +290,35 @@ class TestAssertions:
         text = failure(sent.assert_not_sent, post_save, sender=Tag)
         assert "No post_save from testapp.Tag was to be sent, but twice it was: 1, 2." in text
         assert "Nothing was to be sent" in failure(sent.assert_not_sent)
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_what_send_robust_keeps_to_itself(self, is_async: bool) -> None:
+        """What a receiver raised; an error that one returns is none."""
+
+        def fail(**kwargs: Any) -> None:
+            raise ValueError("no")
+
+        def answer(**kwargs: Any) -> KeyError:
+            return KeyError("yes")
+
+        def fail_too(**kwargs: Any) -> None:
+            fail()
+
+        custom.connect(fail)
+        custom.connect(answer)
+        receiver(custom)(fail_too)
+        with capture_signals(custom) as sent:
+            if is_async:
+                asyncio.run(custom.asend_robust(None, word="a"))
+            else:
+                custom.send_robust(None, word="a")
+
+        text = failure(sent.assert_sent, custom, word="b")
+        assert ".fail: raised ValueError('no')" in text
+        assert ".fail_too: raised ValueError('no')" in text
+        assert text.count(": called") == text.count(".answer: called") == 1
+        assert sent[0].called == [fail, answer, fail_too]
+        assert sent[0].error is None
 
     def test_order(self) -> None:
         """Up to where it holds."""
@@ -472,6 +512,8 @@ class TestTimeline:
         assert "-> rolled back" in rolled_back
         assert "1 deep in atomic()" in rolled_back
         assert "-> still waiting" in str(waiting.timeline)
+        with run_on_commit():  # where it is out of sight
+            assert "-> still waiting" in str(waiting.timeline)
 
     def test_tells_of_tasks_by_their_own_name_alone(self) -> None:
         """Not by that of the function too, as if it had been called."""

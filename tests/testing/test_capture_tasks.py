@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
@@ -15,6 +17,7 @@ from uuid import uuid4
 import pytest
 from django.db import connections, transaction
 from django.db.models.signals import post_delete, post_save
+from django.db.transaction import TransactionManagementError
 from django.test import TestCase
 
 from signals_plus import payload_type, receiver_on_commit, receiver_task
@@ -113,6 +116,48 @@ class TestCaptured:
 
         assert ran == ["save_tag", "by a task"]
         assert [task.receiver for task in tasks] == [save_tag, label]
+
+    def test_runs_in_a_context_of_its_own(self) -> None:
+        """What it sets there stays there."""
+        language = ContextVar("language", default="en")
+
+        def translate(**kwargs: Any) -> None:
+            ran.append(language.get())
+            language.set("de")
+
+        with capture_tasks() as tasks:
+            receiver_task(custom, name="translate")(translate)
+            custom.send(None)
+            custom.send(None)
+
+        tasks.run()
+
+        assert ran == ["en", "en"]
+        assert language.get() == "en"
+
+    def test_run_is_refused_in_its_own_words(self) -> None:
+        """Where the block would be: in a transaction, whose end comes later, and in a coroutine."""
+        with capture_tasks() as tasks:
+            Tag.objects.create(name="a")
+
+        async def main() -> None:
+            tasks.run()
+
+        with transaction.atomic(), pytest.raises(TransactionManagementError) as caught:
+            tasks.run()
+        assert str(caught.value) == (
+            "run() is called inside atomic() on 'default': what its tasks do would wait for that "
+            "commit. Call it once atomic() has ended."
+        )
+        with pytest.raises(TransactionManagementError) as caught:
+            asyncio.run(main())
+        assert str(caught.value) == (
+            "run() is called in a coroutine, whose thread has no database connection. Write: "
+            "await tasks.arun()."
+        )
+        assert ran == []
+        tasks.run()
+        assert ran == ["a"]
 
     def test_errors_of_tasks_are_raised_when_all_have_run(self) -> None:
         """One as it is, several in a group."""
@@ -311,8 +356,9 @@ class TestMessages:
         assert "scheduled for the commit on 'default' -> rolled back" in text
 
     def test_not_committed_yet(self) -> None:
-        """Asked too early."""
+        """Asked too early; others wait for the commit, too."""
         with capture_tasks() as tasks, transaction.atomic():
+            transaction.on_commit(list)
             Tag.objects.create(name="a")
             text = failure(tasks.assert_enqueued, label)
 
@@ -567,7 +613,7 @@ class TestArguments:
         tasks.assert_not_enqueued(fail, instance=key + 1)
 
     def test_rows_inside_of_values(self) -> None:
-        """By their keys too."""
+        """By their keys too, and their databases."""
         with capture_tasks() as tasks:
             tag = Tag.objects.create(name="a")
             receiver_task(custom)(fail)
@@ -576,6 +622,8 @@ class TestArguments:
         same = Tag(pk=tag.pk)
         tasks.assert_enqueued(fail, rows=[same], by_name={"a": same}, all_of_them={same})
         tasks.assert_not_enqueued(fail, rows=[Tag(pk=10_000)])
+        there = Tag.objects.using("other").create(pk=tag.pk, name="a")
+        tasks.assert_not_enqueued(fail, rows=[there])
         assert f"rows=[<testapp.Tag pk={tag.pk}>]" in repr(tasks[0])
 
     def test_several_senders(self) -> None:

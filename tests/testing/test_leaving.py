@@ -347,6 +347,37 @@ class TestLeftByTasks:
 
         async_to_sync(main)()
 
+    def test_whose_loop_ends_while_the_thread_is_at_it(self) -> None:
+        """It has ended once, and the task was cancelled, no more."""
+        may_end = threading.Event()
+
+        async def main() -> asyncio.Task[None]:
+            loop, is_ending = asyncio.get_running_loop(), asyncio.Event()
+
+            class Slow(capture_signals):
+                def _end(self, error: BaseException | None) -> None:
+                    super()._end(error)
+                    loop.call_soon_threadsafe(is_ending.set)
+                    may_end.wait(10)
+
+            async def use() -> None:
+                async with Slow(custom):
+                    pass
+
+            async def wait_for_the_end_of_the_loop() -> None:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    may_end.set()
+
+            waiting = asyncio.create_task(wait_for_the_end_of_the_loop())
+            task = asyncio.create_task(use())
+            await is_ending.wait()
+            assert not waiting.done()
+            return task
+
+        assert asyncio.run(main()).cancelled()
+
     def test_that_share_it(self, make_helper: Any) -> None:
         """One object, at the same time, in whatever order they come and go."""
 

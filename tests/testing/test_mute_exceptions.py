@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unittest
 from typing import Any
 
 import pytest
@@ -98,6 +99,19 @@ class TestMixins:
 
         assert errors(run(Tests)) == []
         assert called == ["second", "second"]
+
+    def test_mute_signals_mixin_in_asyncio_tests(self) -> None:
+        """Whose context is that of before the class was set up."""
+
+        class Tests(MuteSignalsMixin, unittest.IsolatedAsyncioTestCase):
+            muted_signals = (custom,)
+
+            async def test_it(self) -> None:
+                custom.send(None)
+
+        custom.connect(first)
+        assert errors(run(Tests)) == []
+        assert called == []
 
     def test_mute_signals_mixin_has_what_the_block_has(self) -> None:
         """One receiver alive, and other threads."""

@@ -351,6 +351,17 @@ class TestLoudness:
 
         assert "failed after the commit" in caplog.text
 
+    def test_is_that_of_the_innermost_block(self) -> None:
+        """Which is the one that was begun last, be it for a second time."""
+        self.failing()
+        loud, robust = run_on_commit(), run_on_commit(robust=True)
+
+        with loud, robust:
+            Tag.objects.create(name="a")
+
+        with pytest.raises(ValueError, match="failing"), loud, robust, loud:
+            Tag.objects.create(name="b")
+
     def test_others_leave_atomic_as_ever(self) -> None:
         """An error that is not robust comes where it comes in production."""
         self.failing(robust=False)

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import models
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import Signal
 from django.test import TestCase
 
 from signals_plus import receiver, receiver_on_commit, receiver_task
 from signals_plus.registry import registry
 from signals_plus.testing import (
+    SignalsMixin,
     assert_connected,
     capture_tasks,
     isolated_receivers,
@@ -118,6 +119,31 @@ class TestAssertConnected:
         assert f"is the module {__name__} imported when Django starts?" in text
         assert text.endswith("   nobody")
 
+    def test_tells_of_other_signals(self) -> None:
+        """Django's own and others; the module is imported, then."""
+        receiver([post_save, custom], sender=Tag)(first)
+        pre_save.connect(native, sender=Tag)
+
+        text = failure(assert_connected, first, post_delete, Tag)
+        assert "test_wiring.first is not connected to post_delete of testapp.Tag." in text
+        assert "It is connected to post_save of testapp.Tag." in text
+        assert f"It is connected to {__name__}.custom of testapp.Tag." in text
+        assert "imported when Django starts?" not in text
+
+        text = failure(assert_connected, native, custom)
+        assert "It is connected to pre_save of testapp.Tag." in text
+        assert "Hint" not in text
+
+    def test_tells_of_other_signals_of_every_sender(self) -> None:
+        """Once, and of senders that nobody knows."""
+        post_save.connect(native)
+        custom.connect(second, sender="anybody")
+
+        text = failure(assert_connected, native, post_delete, Tag)
+        assert text.count("It is connected to") == text.count("to post_save.") == 1
+        text = failure(assert_connected, second, post_delete, Tag)
+        assert f"It is connected to {__name__}.custom.\n" in text
+
 
 def make_later_model() -> None:
     meta = type("Meta", (), {"app_label": "testapp"})
@@ -204,6 +230,18 @@ class TestIsolatedReceivers:
                 make_later_model()
 
             assert receivers_of(post_save, "testapp.Later") == [first, native]
+
+    def test_until_the_end_of_the_test(self) -> None:
+        """By the mixin."""
+
+        class Tests(SignalsMixin, TestCase):
+            def test_it(self) -> None:
+                self.isolated_receivers()
+                custom.connect(first)
+                assert receivers_of(custom) == [first]
+
+        assert errors(run(Tests)) == []
+        assert custom.receivers == []
 
     def test_decorates_classes(self) -> None:
         """Of unittest."""
