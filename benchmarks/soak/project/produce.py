@@ -17,7 +17,6 @@ from collections.abc import Iterator
 
 import django
 
-
 # One message of a key at a time goes through the queue: a key that never ends would fall behind.
 TRANSACTIONS_OF_A_KEY = 20
 
