@@ -26,8 +26,8 @@ END = 15.0
 # Seconds between two kills of the broker; more often in a short soak.
 KILL_BROKER = 50.0
 # Messages in the outbox above which nobody saves as fast as it can: workers that are killed all
-# the time work off some thirty a second, and a queue that only grows shows nothing.
-DEEP = 300
+# the time work off some twenty a second, and what waits longer than the grace is enqueued again.
+DEEP = 150
 
 
 class Chaos:
@@ -160,7 +160,7 @@ class Chaos:
             return
         self.pauses[process.kind] += 1
         process.pause()
-        # Longer than the grace, most of them.
+        # Longer than the grace, some of them.
         self._in(self.dice.uniform(0.5, 3.5), process.resume)
 
     def _start_broker(self) -> None:

@@ -40,7 +40,7 @@ def _database(vendor: str, name: str) -> dict[str, Any]:
 DATABASES = {"default": _database(os.environ["SOAK_DATABASE"], os.environ["SOAK_NAME"])}
 
 # Much shorter than anybody would have it, for more to happen in the time.
-SIGNALS_PLUS_OUTBOX_GRACE = 1.5
+SIGNALS_PLUS_OUTBOX_GRACE = 3
 
 CELERY_BROKER_URL = os.environ["SOAK_BROKER_URL"]
 # What a worker had reserved when it was killed comes back soon: the controls shall lose no more
