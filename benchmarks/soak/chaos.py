@@ -27,7 +27,7 @@ END = 15.0
 KILL_BROKER = 50.0
 # Messages in the outbox above which nobody saves as fast as it can: workers that are killed all
 # the time work off some twenty a second, and what waits longer than the grace is enqueued again.
-DEEP = 150
+DEEP = 1000
 
 
 class Chaos:
