@@ -36,6 +36,7 @@ def save(model_name: str, using: str = "default", /, **values: object) -> None:
 
 
 def pair() -> None:
+    """Save two rows in one transaction, of which the second belongs to the first."""
     from .models import Left, Right
 
     with transaction.atomic():
@@ -44,12 +45,14 @@ def pair() -> None:
 
 
 def pair_again() -> None:
+    """Save the first of the pair once more."""
     from .models import Left
 
     Left.objects.get().save()
 
 
 def rolled_back() -> None:
+    """Save a row, and roll that back."""
     with transaction.atomic():
         save("Page")
         transaction.set_rollback(True)
@@ -65,6 +68,7 @@ def many() -> None:
 
 
 def slow() -> None:
+    """Save rows whose tasks take a while."""
     from .models import Slow
 
     with transaction.atomic():
@@ -73,6 +77,7 @@ def slow() -> None:
 
 
 def imported() -> None:
+    """Save rows whose events go in batches: more than one has room for."""
     from .models import Imported
 
     with transaction.atomic():
@@ -81,6 +86,7 @@ def imported() -> None:
 
 
 def parcel() -> None:
+    """Send a signal of the project's own, with a row and a value of its own type."""
     from .models import Label, Parcel
     from .receivers import Price, parcel_paid
 
@@ -90,6 +96,7 @@ def parcel() -> None:
 
 
 def large() -> None:
+    """Send one event that is nearly as large as one may be."""
     from .models import Parcel
     from .receivers import LARGE, parcel_described
 
@@ -97,12 +104,14 @@ def large() -> None:
 
 
 def parcel_gone() -> None:
+    """Delete the rows that events have named."""
     from .models import Parcel
 
     Parcel.objects.all().delete()
 
 
 def gone() -> None:
+    """Save a row, and delete it in the same transaction."""
     from .models import Gone
 
     with transaction.atomic():
@@ -111,6 +120,7 @@ def gone() -> None:
 
 
 def described() -> None:
+    """Save a row of each kind in each database, and change one."""
     from .models import Described
 
     for using in settings.CONFORMANCE_ALIASES:
@@ -137,11 +147,13 @@ def unheard() -> None:
 
 
 def payment() -> None:
+    """Save a row with a durable receiver in each database."""
     for using in settings.CONFORMANCE_ALIASES:
         save("Payment", using, name=using)
 
 
 def payment_rolled_back() -> None:
+    """Save three such rows: one stays, one goes with a savepoint, one with its transaction."""
     from .models import Payment
 
     with transaction.atomic():
@@ -167,6 +179,7 @@ def payment_lost() -> None:
 
 
 def ledger() -> None:
+    """Save rows whose durable events go in batches, and one that is rolled back."""
     from .models import Ledger
 
     with transaction.atomic():
@@ -178,6 +191,7 @@ def ledger() -> None:
 
 
 def draft() -> None:
+    """Save a row three times in one transaction, for one durable task."""
     from .models import Draft
 
     with transaction.atomic():
@@ -187,6 +201,7 @@ def draft() -> None:
 
 
 def steps() -> None:
+    """Save rows whose durable tasks run one after the other."""
     from .models import Step
 
     for number in range(5):
