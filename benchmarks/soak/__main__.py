@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--database", choices=("postgresql", "mysql", "sqlite"), default="postgresql"
     )
-    parser.add_argument("--drain", type=int, default=180, help="seconds until all has to be done")
+    parser.add_argument("--drain", type=int, default=660, help="seconds until all has to be done")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument(
         "--keep", action="store_true", help="keep the figures, and write the documentation's page"
@@ -110,6 +110,8 @@ def _soak_with(chaos: Chaos, options: argparse.Namespace) -> Report:
         chaos.calm()
         left = _drain(chaos, options.drain)
         drained_in = time.monotonic() - started
+        if left["outbox"]:
+            sys.stderr.writelines(f"left: {each}\n" for each in ledger.what_waits())
         chaos.end()
     except BaseException:
         for each in chaos.all:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 import redis
 from django.conf import settings
+from django.utils import timezone
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,19 @@ def waiting_in_outbox() -> int:
     from signals_plus.outbox.models import Message  # noqa: PLC0415
 
     return Message.objects.filter(status=Message.Status.PENDING).count()
+
+
+def what_waits() -> Iterator[str]:
+    """Yield what the outbox says of messages that are not done, the last to be due first."""
+    from signals_plus.outbox.models import Message  # noqa: PLC0415
+
+    now = timezone.now()
+    for message in Message.objects.order_by("-due_at")[:20]:
+        yield (
+            f"{message} for {message.ordering_key}, due in {message.due_at - now} and since "
+            f"{now - message.due_since}, {message.attempts} attempts, {message.claimed_by!r}, "
+            f"{message.last_error!r}"
+        )
 
 
 def waiting() -> dict[str, int]:
