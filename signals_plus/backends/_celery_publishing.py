@@ -146,6 +146,7 @@ class _Call:
             message.error = BrokerNotAskedError(
                 f"it objected to {MAX_BROKEN} messages of this task before"
             )
+            message.is_answer = True
             return published
 
         def send(line: Line) -> None:
@@ -162,8 +163,11 @@ class _Call:
                 message.is_taken = True
 
         error = self._publisher.attempt(lambda: self._send(send))
-        message.error = error or message.error
-        if published and self._line is None and error and not self._publisher.is_failure(error):
+        if error is None:
+            return published
+        message.error = error
+        message.is_answer = not self._publisher.is_failure(error)
+        if published and self._line is None and message.is_answer:
             self._broken_by[name] += 1
         return published
 

@@ -116,18 +116,19 @@ class CeleryBackend(BaseBackend):
             if isinstance(target, Target):
                 outgoing.append(Message(target, payload))
             else:
-                refused.append(self._refused(task, payload, target))
+                refused.append(Refused(task, payload, self._error(target)))
         if outgoing:
             self._publisher(outgoing[0].target.celery_task.app).publish(outgoing)
         return refused + [
-            self._refused(
-                message.target.task,
-                message.payload,
-                message.error,
-                is_objection=message.is_objection,
+            Refused(
+                each.target.task,
+                each.payload,
+                self._error(each.error),
+                is_objection=each.is_objection,
+                is_answer=each.is_answer,
             )
-            for message in outgoing
-            if message.error is not None
+            for each in outgoing
+            if each.error is not None
         ]
 
     def _target(self, task: Task) -> Target | Exception:
@@ -139,12 +140,10 @@ class CeleryBackend(BaseBackend):
         except Exception as error:  # noqa: BLE001 - the app's own, which may be made only now
             return error
 
-    def _refused(
-        self, task: Task, payload: str, cause: Exception, *, is_objection: bool = False
-    ) -> Refused:
+    def _error(self, cause: Exception) -> BackendError:
         error = BackendError(self.alias, f"could not publish: {described(cause)}")
         error.__cause__ = cause
-        return Refused(task, payload, error, is_objection)
+        return error
 
     def _publisher(self, app: Celery) -> Publisher:
         key = (os.getpid(), app)

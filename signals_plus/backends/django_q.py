@@ -104,7 +104,7 @@ class DjangoQBackend(BaseBackend):
             try:
                 outgoing.append(self._message(task, payload))
             except Exception as error:  # noqa: BLE001 - as of a receiver of Django-Q2's pre_enqueue
-                refused.append(self._refused(task, payload, error, is_objection=True))
+                refused.append(Refused(task, payload, self._error(error), is_objection=True))
         turns = self._turns if self._broker.has_turns else self._new_turns()
         for part in self._broker.parts(outgoing):
             refused += self._write(part, turns)
@@ -175,17 +175,19 @@ class DjangoQBackend(BaseBackend):
         if error is None:
             return []
         was_asked = not isinstance(error, BrokerNotAskedError)
-        if len(part) > 1 and was_asked and not self._broker.is_failure(error):
+        is_answer = was_asked and not self._broker.is_failure(error)
+        if len(part) > 1 and is_answer:
             # It took nothing, and may object to just one of them.
             return [refused for each in part for refused in self._write([each], turns)]
-        return [self._refused(each.task, each.payload, error) for each in part]
+        return [
+            Refused(each.task, each.payload, self._error(error), is_answer=is_answer)
+            for each in part
+        ]
 
-    def _refused(
-        self, task: Task, payload: str, cause: Exception, *, is_objection: bool = False
-    ) -> Refused:
+    def _error(self, cause: Exception) -> BackendError:
         error = BackendError(self.alias, f"could not enqueue: {described(cause)}")
         error.__cause__ = cause
-        return Refused(task, payload, error, is_objection)
+        return error
 
     def _new_turns(self) -> Turns:
         return Turns(self.publish_timeout, self._broker.is_failure)

@@ -17,7 +17,8 @@ from ..exceptions import BackendError, InvalidReceiverError, described
 from . import _redis_checks, _rq_options
 from ._options import Options
 from ._paths import check_paths
-from ._rq_publishing import Message, Objection, Outcome, Publisher, connect
+from ._publishing import BrokerNotAskedError
+from ._rq_publishing import FAILURES, Message, Objection, Outcome, Publisher, connect
 from ._rq_queues import open_queue, takes_many
 from ._unusable import unusable
 from .base import BaseBackend, Refused, Task
@@ -144,7 +145,8 @@ class RQBackend(BaseBackend):
         cause = outcome.error if isinstance(outcome, Objection) else outcome
         error = BackendError(self.alias, f"could not publish: {described(cause)}")
         error.__cause__ = cause
-        return Refused(*message, error, is_objection)
+        is_answer = not is_objection and not isinstance(cause, (*FAILURES, BrokerNotAskedError))
+        return Refused(*message, error, is_objection, is_answer)
 
 
 def _queues() -> Mapping[str, Mapping[str, Any]]:

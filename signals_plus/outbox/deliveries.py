@@ -137,7 +137,7 @@ def fail(
         _bury(table, message, function, storable(str(error)), attempts=attempts, blocks=blocks)
         return
     wait = backoff(attempts)
-    table.fail(message, str(error), wait=wait, counts=not is_counted, waits=False)
+    table.fail(message, str(error), wait=wait, counts=not is_counted, is_relayed=True)
     observing.failed(function, message.receiver, message.message_id, error=error, attempts=attempts)
 
 
@@ -150,7 +150,7 @@ def _bury(
     attempts: int,
     blocks: bool = True,
 ) -> None:
-    if table.bury(message, error, attempts=attempts, blocks=blocks):
+    if table.bury(message, error, attempts=attempts, blocks=blocks, waits=False):
         observing.dead(
             function, message.receiver, message.message_id, error=error, attempts=attempts
         )

@@ -1,9 +1,11 @@
-"""What cannot be reached now."""
+"""What cannot be used now."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
+
+from ..backends.base import Refused
 
 logger = logging.getLogger("signals_plus")
 
@@ -12,10 +14,22 @@ LONGEST_PAUSE = 5.0
 
 
 class Outages:
-    """What cannot be reached now: one line in the log when that begins, and one when it ends."""
+    """What cannot be used now: one line in the log when that begins, and one when it ends.
 
-    def __init__(self, kind: str, clock: Callable[[], float]) -> None:
+    ``fails``, ``works``: what it does then.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        clock: Callable[[], float],
+        *,
+        fails: str = "cannot be reached",
+        works: str = "can be reached",
+    ) -> None:
         self._kind = kind
+        self._fails = fails
+        self._works = works
         self._clock = clock
         self._since: dict[str, float] = {}
         self._failures: dict[str, int] = {}
@@ -34,8 +48,8 @@ class Outages:
         if not failures:
             self._since[alias] = self._clock()
             text = " ".join(str(error).split())  # those of databases have several lines
-            logger.warning("%s %r cannot be reached, messages wait: %s", self._kind, alias, text)
-        pause = min(2.0**failures / 2, LONGEST_PAUSE)
+            logger.warning("%s %r %s, messages wait: %s", self._kind, alias, self._fails, text)
+        pause = min(2.0 ** min(failures, 10) / 2, LONGEST_PAUSE)
         self._until[alias] = self._clock() + pause
         return pause
 
@@ -43,9 +57,40 @@ class Outages:
         if failures := self._failures.pop(alias, 0):
             del self._until[alias]
             logger.warning(
-                "%s %r can be reached again, after %d failures in %.0f s",
+                "%s %r %s again, after %d failures in %.0f s",
                 self._kind,
                 alias,
+                self._works,
                 failures,
                 self._clock() - self._since.pop(alias),
             )
+
+
+class QueueOutages:
+    """What takes no messages now: backends, or the queues of some receivers."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._backends = Outages("Backend", clock)
+        self._receivers = Outages("Queue of", clock, fails="takes nothing", works="takes messages")
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._backends
+        yield from self._receivers
+
+    def is_pausing(self, alias: str, *, of: str = "") -> bool:
+        """Tell whether to leave alone a backend, or the queue of a receiver there."""
+        return self._backends.is_pausing(alias) or self._receivers.is_pausing(of)
+
+    def note(self, alias: str, *, took: Set[str], refused: Mapping[str, Refused]) -> float:
+        """Note for which receivers a backend took messages, and for which it refused some.
+
+        Return for how many seconds to leave those alone.
+        """
+        if refused and not took and not any(each.is_answer for each in refused.values()):
+            return self._backends.note(alias, next(iter(refused.values())).error)
+        if took or refused:
+            self._backends.end(alias)
+        for name in took - refused.keys():
+            self._receivers.end(name)
+        pauses = [self._receivers.note(name, each.error) for name, each in refused.items()]
+        return max(pauses, default=0)

@@ -18,7 +18,7 @@ from ..conf import settings
 from ..registry import registry
 from . import observing, traces
 from .deliveries import BATCH, Delivery, blocks_others, deliveries, fail, in_turn, release, together
-from .outages import LONGEST_PAUSE, Outages
+from .outages import Outages, QueueOutages
 from .rows import StoredMessage
 from .states import RELAYING
 from .table import OutboxTable
@@ -54,15 +54,17 @@ class Relay:
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
         self._databases = Outages("Database", clock)
-        self._queues = Outages("Backend", clock)
+        self._queues = QueueOutages(clock)
         self._clock = clock
         self._claims = 0
+        # For each database, when to look for suspects though there is more to do.
+        self._suspects_at: dict[str, float] = {}
         #: How many messages it has enqueued.
         self.enqueued = 0
 
     @property
-    def unreachable(self) -> list[str]:
-        """What could not be reached when it was last tried: databases and backends."""
+    def failing(self) -> list[str]:
+        """What could not be used when it was last tried: databases, backends, some queues."""
         return [*self._databases, *self._queues]
 
     def run(self) -> None:
@@ -81,7 +83,7 @@ class Relay:
     def drain(self, *, seconds: float = math.inf) -> None:
         """Relay until nothing is due, or so many seconds have passed.
 
-        What is due and waits for what is ``unreachable`` is left.
+        What is due and waits for what is ``failing`` is left.
         """
         until = self._clock() + seconds
         while not self._stopping.is_set() and self._clock() < until:
@@ -110,27 +112,39 @@ class Relay:
 
     def _relay(self, table: OutboxTable) -> int:
         token = f"{RELAYING}{self.name}:{uuid4().hex[:8]}"
-        enqueued = self._enqueue(table, token, self._claimed(table, token, BATCH))
+        claimed, enqueued = self._relay_claimed(table, token, BATCH)
+        if claimed == BATCH and self._clock() < self._suspects_at.get(table.using, 0):
+            return enqueued
         # One that has ended a process would take the others of its batch along.
         for _ in range(BATCH):
-            suspects = self._claimed(table, token, 1, suspects=True)
+            started = self._clock()
+            suspects, taken = self._relay_claimed(table, token, 1, suspects=True)
+            enqueued += taken
             if not suspects:
+                # To find none, all that is due has been read: that may take a tenth of the time.
+                now = self._clock()
+                self._suspects_at[table.using] = now + 9 * (now - started)
                 break
-            enqueued += self._enqueue(table, token, suspects, suspects=True)
         return enqueued
 
-    def _claimed(
+    def _relay_claimed(
         self, table: OutboxTable, token: str, limit: int, *, suspects: bool = False
-    ) -> list[StoredMessage]:
+    ) -> tuple[int, int]:
+        """Claim some and enqueue them; return how many that were."""
         if self._stopping.is_set():
-            return []
+            return 0, 0
         # Those of a queue that is down would take the places of others.
-        waiting = [each.name for each in registry if self._queues.is_pausing(each.options.backend)]
-        claimed = table.claim(
-            token, limit, grace=settings.outbox_grace, suspects=suspects, without=waiting
-        )
+        waiting = [
+            each.name
+            for each in registry
+            if self._queues.is_pausing(each.options.backend, of=each.name)
+        ]
+        grace = settings.outbox_grace
+        until = self._clock() + grace
+        claimed = table.claim(token, limit, grace=grace, suspects=suspects, without=waiting)
         self._claims += len(claimed)
-        return in_turn(table, token, claimed, suspects=suspects)
+        some = in_turn(table, token, claimed, suspects=suspects)
+        return len(claimed), self._enqueue(table, token, some, until=until, suspects=suspects)
 
     def _enqueue(
         self,
@@ -138,12 +152,14 @@ class Relay:
         token: str,
         claimed: Sequence[StoredMessage],
         *,
-        suspects: bool = False,
+        until: float,
+        suspects: bool,
     ) -> int:
+        """Enqueue what is claimed, ``until`` when nobody else can have it."""
         prepared = [*deliveries(table, claimed, suspects=suspects)]
         done = enqueued = 0
         for some in together(prepared):
-            if self._stopping.is_set():
+            if self._stopping.is_set() or self._clock() > until:
                 release(table, token, prepared[done:], wait=0)
                 break
             if self._queues.is_pausing(some[0].backend):  # by now
@@ -163,7 +179,7 @@ class Relay:
         table.delete(each.message_id for each in taken if each.is_last)
         table.sent(token, [each.message_id for each in taken if not each.is_last])
         observing.enqueued(taken)
-        unreachable = []
+        left = []
         for each in some:
             refusal = errors.get(each.payload)
             if refusal is None:
@@ -174,17 +190,12 @@ class Relay:
                     is_counted=each.is_counted, blocks=blocks_others(each.task.name),
                 )  # fmt: skip
             else:
-                unreachable.append(each)
-        if taken:
-            self._queues.end(alias)
-        if unreachable:
-            error = next(each.error for each in refused if not each.is_objection)
-            if taken:
-                # Not the broker is away: something is wrong with some of its queues.
-                logger.warning("%d messages wait, others were taken: %s", len(unreachable), error)
-                pause = LONGEST_PAUSE
-            else:
-                pause = self._queues.note(alias, error)
-            # When the pause is over, those behind them are asked for first.
-            release(table, token, unreachable, wait=2 * pause)
+                left.append(each)
+        pause = self._queues.note(
+            alias,
+            took={each.task.name for each in taken},
+            refused={each.task.name: errors[each.payload] for each in left},
+        )
+        # When it is over, those behind them are asked for first.
+        release(table, token, left, wait=2 * pause)
         return len(taken)

@@ -97,37 +97,49 @@ class OutboxTable:
         *,
         wait: float,
         counts: bool,
-        waits: bool = True,
+        is_relayed: bool = False,
     ) -> None:
         """Put a message off by ``wait`` seconds, with its error and perhaps one more attempt.
 
-        Not if somebody else has claimed it since. ``waits``: as for ``change``.
+        Not if somebody else has claimed it since. ``is_relayed``: no worker has failed, and one
+        that has a copy may run it; nor is one waited for.
         """
         change = (
-            f"due_at = {self.dialect.later}, claimed_by = '', last_error = %s, "
+            f"due_at = {self.dialect.later}, claimed_by = %s, last_error = %s, "
             "attempts = attempts + %s"
         )
+        left = _sent(message.claimed_by) if is_relayed else ""
         self.change(
             [message.message_id],
-            (change, (wait, self._text(error), int(counts))),
+            (change, (wait, left, self._text(error), int(counts))),
+            where=claimed_by(message.claimed_by),
+            waits=not is_relayed,
+        )
+
+    def bury(
+        self,
+        message: StoredMessage,
+        error: str,
+        *,
+        attempts: int,
+        blocks: bool,
+        waits: bool = True,
+    ) -> bool:
+        """Give a message up, unless it is dead or somebody else has claimed it since.
+
+        True if it was given up. ``blocks``: those behind it wait on. ``waits``: as for ``change``.
+        """
+        order = "" if blocks else ", ordering_key = NULL"
+        change = (
+            f"status = {DEAD}, dead_at = {self.dialect.now}, attempts = %s, last_error = %s{order}"
+        )
+        changed = self.change(
+            [message.message_id],
+            (change, (attempts, self._text(error))),
             where=claimed_by(message.claimed_by),
             waits=waits,
         )
-
-    def bury(self, message: StoredMessage, error: str, *, attempts: int, blocks: bool) -> bool:
-        """Give a message up, unless it is dead or somebody else has claimed it since.
-
-        True if it was given up. ``blocks``: those behind it wait on.
-        """
-        order = "" if blocks else ", ordering_key = NULL"
-        return bool(
-            self.dialect.execute(
-                f"UPDATE {self.name} SET status = {DEAD}, dead_at = {self.dialect.now}, "
-                f"attempts = %s, last_error = %s{order} "
-                f"WHERE message_id = %s AND status = {PENDING} AND claimed_by = %s",
-                (attempts, self._text(error), self.id_of(message.message_id), message.claimed_by),
-            )
-        )
+        return bool(changed)
 
     def lock(self, message_id: UUID, *, waits: bool = False) -> StoredMessage | None:
         """Lock a pending message until the transaction ends.
@@ -189,23 +201,25 @@ class OutboxTable:
         *,
         where: Sql = ("TRUE", ()),
         waits: bool = True,
-    ) -> None:
-        """Change pending messages.
+    ) -> int:
+        """Change pending messages; return how many.
 
         ``waits``: for who has locked one, who might take long; or leave it as it is.
         """
         setting, values = change
         condition, parameters = where
+        changed = 0
         for some in portions(list(ids)):
             keys = [self.id_of(each) for each in some]
             with nullcontext() if waits else self.dialect.short_transaction():
                 free = keys if waits else self.dialect.unlocked(keys)
                 if free:
-                    self.dialect.execute(
+                    changed += self.dialect.execute(
                         f"UPDATE {self.name} SET {setting} WHERE status = {PENDING} "
                         f"AND message_id IN ({places(free)}) AND {condition}",
                         [*values, *free, *parameters],
                     )
+        return changed
 
     def _text(self, error: str) -> str:
         return self.dialect.text(storable(error))

@@ -488,7 +488,7 @@ class TestManyMessages:
         took = seconds(lambda: refused.extend(enqueue(*messages)))
 
         assert [each.payload for each in refused] == texts(messages)
-        assert not any(each.is_objection for each in refused)
+        assert not any(each.is_objection or each.is_answer for each in refused)
         assert took < 10
 
 
@@ -511,6 +511,7 @@ class TestObjection:
         assert gate.accepted == 1
         assert {each.payload for each in refused} == set(texts(numbered(a, 60))) - set(sent)
         assert not any(each.is_objection for each in refused)  # the queue is worked off some time
+        assert all(each.is_answer for each in refused)
         assert payloads_in(url, app.conf.task_default_queue) == texts(numbered(b, 60))
 
     def test_of_rabbitmq_to_the_queue_costs_few_connections(self, make_app: MakeApp) -> None:
@@ -527,6 +528,7 @@ class TestObjection:
             refused = enqueue(*mixed)
 
         assert [each.payload for each in refused] == texts(numbered(a, 200))
+        assert all(each.is_answer for each in refused)
         assert gate.accepted < 30
         assert payloads_in(url, app.conf.task_default_queue) == texts(numbered(b, 200))
         payloads_in(url, other)
@@ -557,6 +559,7 @@ class TestObjection:
         left = [each.payload for each in refused]
         assert left
         assert not any(each.is_objection for each in refused)
+        assert all(each.is_answer for each in refused)
         assert before == texts(numbered(a, 200))[: len(before)]
         assert left == texts(numbered(a, 200))[-len(left) :]
         assert len(set(before) & set(left)) <= 100

@@ -354,7 +354,9 @@ class TestRelayOutboxOnce:
         message = write()
         queue.refuses = True
 
-        with pytest.raises(CommandError, match="Messages may wait: cannot reach Backend 'default'"):
+        with pytest.raises(
+            CommandError, match="Messages may wait: could not use Backend 'default'"
+        ):
             run("relay_outbox", "--once")
 
         message.refresh_from_db()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -12,13 +13,14 @@ from django.db.models import F
 from django.db.models.signals import post_save
 
 from signals_plus import receiver_task
-from signals_plus.backends.base import Task
+from signals_plus.backends.base import Refused, Task
 from signals_plus.backends.handler import backends
 from signals_plus.exceptions import BackendError
 from signals_plus.outbox import retention
 from signals_plus.outbox.deliveries import fail
 from signals_plus.outbox.models import Message
 from signals_plus.outbox.moments import Moment
+from signals_plus.outbox.outages import Outages
 from signals_plus.outbox.relay import Relay
 from signals_plus.outbox.rows import StoredMessage
 from signals_plus.outbox.table import OutboxTable
@@ -105,8 +107,8 @@ class TestPuttingOff:
         assert self.relayed(outbox, message) == 30
 
 
-def make_due() -> None:
-    Message.objects.filter(receiver=NAME).update(due_at=F("created_at"))
+def make_due(receiver: str = NAME) -> None:
+    Message.objects.filter(receiver=receiver).update(due_at=F("created_at"))
 
 
 def handle_elsewhere(sender: Any, **kwargs: Any) -> None:
@@ -148,10 +150,20 @@ class TestQueueThatIsDown:
 
         assert relay.enqueued == len(queues["second"].enqueued) == 3
         assert len(queues["default"].calls) == 1
-        assert relay.unreachable == ["Backend 'default'"]
+        assert relay.failing == ["Backend 'default'"]
         waiting = Message.objects.filter(receiver=NAME).order_by("id")
         assert [each.attempts for each in waiting] == [0, 1, 0, 1, 0, 1, 0]
         assert waiting.filter(claimed_by="").count() == 7 - 2  # but for one batch, not claimed
+
+    def test_for_hours_is_asked_again_every_few_seconds(self, outbox: Outbox) -> None:
+        now = [0.0]
+        outages = Outages("Backend", lambda: now[0])
+
+        for _ in range(5000):  # some seven hours
+            now[0] += outages.note("default", OSError("refused"))
+            assert not outages.is_pausing("default")
+
+        assert 6 * 3600 < now[0] < 7 * 3600
 
     def test_gets_all_of_its_own_when_it_is_back(self, queues: dict[str, RecordingBackend]) -> None:
         now = [0.0]
@@ -165,7 +177,7 @@ class TestQueueThatIsDown:
         relay.drain()
 
         assert len(queues["default"].enqueued) == 7
-        assert relay.unreachable == []
+        assert relay.failing == []
 
     def test_does_not_keep_the_relay_busy(self, queues: dict[str, RecordingBackend]) -> None:
         now = [0.0]
@@ -183,44 +195,173 @@ class TestQueueThatIsDown:
         assert len(queues["default"].calls) <= 100 / 5 + 4
 
 
+class Broken:
+    """Makes a queue refuse what is for one receiver."""
+
+    def __init__(self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answers = True
+        self.is_mended = False
+        self.refused: list[Refused] = []
+        self._take = queue.enqueue_many
+        monkeypatch.setattr(queue, "enqueue_many", self.take_some)
+
+    def take_some(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
+        error = BackendError("default", "objects")
+        refused = [
+            Refused(task, payload, error, is_answer=self.answers)
+            for task, payload in messages
+            if task.name == "broken" and not self.is_mended
+        ]
+        kept = {each.payload for each in refused}
+        self._take([each for each in messages if each[1] not in kept])
+        self.refused += refused
+        return refused
+
+
 @committing_tests
 class TestQueueThatIsBroken:
     """One of several of a broker: a key of another type, a policy that says no."""
 
-    def test_does_not_hold_up_the_others(
-        self,
-        outbox: Outbox,
-        queue: RecordingBackend,
-        monkeypatch: pytest.MonkeyPatch,
-        caplog: pytest.LogCaptureFixture,
-    ) -> None:
+    @pytest.fixture(autouse=True)
+    def _receivers(self, outbox: Outbox) -> None:
         receiver_task(post_save, sender=Item, durable=True, name=NAME)(handle)
         receiver_task(post_save, sender=Item, durable=True, name="broken")(handle_elsewhere)
-        enqueue = queue.enqueue
 
-        def refuse_some(task: Task, payload: str) -> None:
-            if task.name == "broken":
-                raise BackendError("default", "objects")
-            enqueue(task, payload)
+    @pytest.fixture
+    def broken(self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch) -> Broken:
+        return Broken(queue, monkeypatch)
 
-        monkeypatch.setattr(queue, "enqueue", refuse_some)
+    def test_does_not_hold_up_the_others(
+        self, broken: Broken, queue: RecordingBackend, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        broken.answers = False  # so says a backend that cannot tell
+        now = [0.0]
+        relay = Relay(["default"], clock=lambda: now[0])
         for _ in range(3):
             write(receiver="broken")
             write()
 
-        outbox.relay.drain()
+        relay.drain()
         write()
-        outbox.relay.drain()
+        relay.drain()
 
         assert [task.name for task, _ in queue.enqueued] == [NAME] * 4
-        assert outbox.relay.unreachable == []
-        assert caplog.messages.count(
-            "3 messages wait, others were taken: Backend 'default' objects"
-        ) == 1  # fmt: skip
+        assert relay.failing == ["Queue of 'broken'"]
         waiting = Message.objects.filter(
             receiver="broken", attempts=0, claimed_by__startswith="sent:"
         )
-        assert waiting.filter(due_at__gt=Moment(5), due_at__lt=Moment(15)).count() == 3
+        assert waiting.count() == 3
+        assert caplog.messages == [
+            "Queue of 'broken' takes nothing, messages wait: Backend 'default' objects"
+        ]
+
+    def test_and_has_the_oldest_does_not_either(
+        self,
+        broken: Broken,
+        queue: RecordingBackend,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """However many: a whole batch that is refused says nothing of a broker that answers."""
+        monkeypatch.setattr("signals_plus.outbox.relay.BATCH", 2)
+        now = [0.0]
+        relay = Relay(["default"], clock=lambda: now[0])
+        for _ in range(7):
+            write(receiver="broken")
+        write(attempts=1)
+        write()
+
+        relay.drain()
+
+        assert [task.name for task, _ in queue.enqueued] == [NAME] * 2
+        assert relay.failing == ["Queue of 'broken'"]
+        assert len(broken.refused) == 2
+
+        broken.is_mended = True
+        now[0] += 10
+        make_due("broken")
+        relay.drain()
+
+        assert relay.failing == []
+        assert [task.name for task, _ in queue.enqueued[2:]] == ["broken"] * 7
+        assert caplog.messages == [
+            "Queue of 'broken' takes nothing, messages wait: Backend 'default' objects",
+            "Queue of 'broken' takes messages again, after 1 failures in 10 s",
+        ]
+
+    def test_is_asked_ever_more_rarely(self, broken: Broken) -> None:
+        now = [0.0]
+
+        def wait(seconds: float) -> None:
+            now[0] += seconds
+            make_due("broken")
+            if now[0] >= 100:
+                relay.stop()
+
+        write(receiver="broken")
+        relay = Relay(["default"], clock=lambda: now[0], wait=wait)
+        relay.run()
+
+        assert len(broken.refused) <= 100 / 5 + 4
+
+
+@committing_tests
+class TestBacklog:
+    """More is due than one batch takes."""
+
+    @pytest.fixture(autouse=True)
+    def _receivers(self, outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("signals_plus.outbox.relay.BATCH", 2)
+        receiver_task(post_save, sender=Item, durable=True, name=NAME)(handle)
+
+    def test_is_looked_through_for_suspects_a_tenth_of_the_time(
+        self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To find that there is none, the database reads all that is due."""
+        now = [0.0]
+        looks = []
+        claim = OutboxTable.claim
+
+        def claim_slowly(self: OutboxTable, *arguments: Any, **options: Any) -> Any:
+            now[0] += 1
+            looks.append(options["suspects"])
+            return claim(self, *arguments, **options)
+
+        monkeypatch.setattr(OutboxTable, "claim", claim_slowly)
+        for _ in range(80):
+            write()
+        write(attempts=1, claimed_by="relay:1")
+
+        Relay(["default"], clock=lambda: now[0]).drain()
+
+        assert len(queue.enqueued) == 81
+        assert looks.count(False) > 40
+        assert looks.count(True) <= 1 + 40 / 9 + 4
+
+    def test_of_a_relay_that_was_stopped_is_given_back(
+        self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch, settings: Any
+    ) -> None:
+        """Its claims may be another's by now, who would enqueue them as well."""
+        monkeypatch.setattr("signals_plus.outbox.relay.BATCH", 6)
+        monkeypatch.setattr("signals_plus.outbox.deliveries.PUBLISHED_TOGETHER", 2)
+        receiver_task(post_save, sender=Item, durable="publish", name="tell")(handle_elsewhere)
+        now = [0.0]
+        enqueue_many = queue.enqueue_many
+
+        def be_stopped(messages: Any) -> Any:
+            now[0] += settings.SIGNALS_PLUS_OUTBOX_GRACE + 1
+            return enqueue_many(messages)
+
+        monkeypatch.setattr(queue, "enqueue_many", be_stopped)
+        settings.SIGNALS_PLUS_OUTBOX_GRACE = 30
+        for _ in range(6):
+            write(receiver="tell", effect=False)
+
+        Relay(["default"], clock=lambda: now[0]).run_once()
+
+        assert len(queue.enqueued) == 2
+        left = Message.objects.filter(claimed_by__startswith="sent:", attempts=0)
+        assert left.filter(due_at__lt=Moment(1)).count() == 4
 
 
 @committing_tests
@@ -240,9 +381,9 @@ class TestNote:
 
         assert [each.claimed_by for each in outbox.messages()] == ["relay:1", "sent:1"]
 
-    @pytest.mark.parametrize("is_refused", [False, True])
+    @pytest.mark.parametrize("attempts", [None, 0, 11])
     def test_of_what_is_given_back_does_not_wait_either(
-        self, is_refused: bool, outbox: Outbox, in_thread: Any
+        self, attempts: int | None, outbox: Outbox, in_thread: Any
     ) -> None:
         """A worker may have an older copy, and take long: the others, and SIGTERM, go on."""
         receiver_task(post_save, sender=Item, durable=True, name=NAME)(handle)
@@ -250,9 +391,9 @@ class TestNote:
 
         def give_back() -> None:
             table = OutboxTable("default")
-            if is_refused:
+            if attempts is not None:  # the queue objected to it, perhaps for the last time
                 claimed = StoredMessage(
-                    message.message_id, NAME, "{}", "", True, None, 0, "relay:1"
+                    message.message_id, NAME, "{}", "", True, None, attempts, "relay:1"
                 )
                 fail(table, claimed, LookupError(), is_counted=False, blocks=True)
             else:

@@ -86,6 +86,31 @@ class TestBackoff:
             task.run(payload)
         assert calls == ["a", "a"]
 
+    @pytest.mark.parametrize("atomic", [True, False])
+    def test_is_not_kept_from_a_worker_by_a_relay_that_is_older(
+        self, atomic: bool, outbox: Outbox, queue: RecordingBackend
+    ) -> None:
+        """It does not know the receiver, and could never enqueue it again."""
+        calls: list[str] = []
+
+        def handle(sender: Any, instance: Item, **kwargs: Any) -> None:
+            calls.append(instance.name)
+
+        receiver_task(post_save, sender=Item, durable=True, atomic=atomic, name="shop.a")(handle)
+        with transaction.atomic():
+            Item.objects.create(name="a")
+        ((task, payload),) = queue.enqueued
+        outbox.make_due()
+        Message.objects.update(receiver="unknown")
+        assert outbox.relay.run_once() == 0
+        Message.objects.update(receiver="shop.a")
+        assert [each.attempts for each in outbox.messages()] == [1]
+
+        task.run(payload)
+
+        assert calls == ["a"]
+        assert outbox.messages() == []
+
 
 @committing_tests
 class TestServerThatIsGone:
