@@ -92,6 +92,7 @@ ROWS = (
         "old snapshot pins 60,000 that are done, against a clean table, PostgreSQL", 5),
     Row(OUTBOX_RELAY_REDIS, "effect", "relay, a message of `durable=True`, Redis", 250, "µs"),
     Row(OUTBOX_RELAY_RABBITMQ, "effect", "the same, RabbitMQ, which confirms", 1000, "µs"),
+    Row(OUTBOX_RELAY_REDIS, "backlog", "the same while 50,000 more are due, Redis", 250, "µs"),
     Row(OUTBOX_RELAY_REDIS, "publish", 'the same, `durable="publish"`, Redis', unit="µs"),
     Row(OUTBOX_RELAY_RABBITMQ, "publish", "the same, RabbitMQ, which confirms", unit="µs"),
     Row(OUTBOX_OUTAGE, "refused", "a save with `durable=True` when the broker refuses, Redis",

@@ -34,10 +34,14 @@ def handle_published(sender: Any, instance: Row, **kwargs: Any) -> None:
 
 
 def measure(bench: Bench) -> Mapping[str, Figure]:
-    count = bench.size(5_000, 300)
+    count, behind = bench.size(5_000, 300), bench.size(50_000, 300)
     relay = Relay(["default"])
     times = bench.in_turn(
-        {name: lambda n=name: _relayed(relay, n, count) for name in ("effect", "publish")},  # type: ignore[misc]
+        {
+            "effect": lambda: _relayed(relay, "effect", count),
+            "backlog": lambda: _relayed(relay, "effect", count, behind=behind),
+            "publish": lambda: _relayed(relay, "publish", count),
+        },
         rounds=10,
         before=queue.empty,
     )
@@ -48,21 +52,25 @@ def measure(bench: Bench) -> Mapping[str, Figure]:
     }
 
 
-def _relayed(relay: Relay, name: str, count: int) -> float:
-    """Return the seconds for each message that is due."""
+def _relayed(relay: Relay, name: str, count: int, *, behind: int = 0) -> float:
+    """Return the seconds for each of so many messages that are due, with others behind them."""
     task = registry[f"benchmarks.{name}"].task
     effect = name == "effect"
     _clear()
     OutboxTable("default").insert(
-        [NewMessage(uuid4(), task.name, PAYLOAD, "", effect, None, 0) for _ in range(count)]
+        [
+            NewMessage(uuid4(), task.name, PAYLOAD, "", effect, None, 0)
+            for _ in range(count + behind)
+        ]
     )
     _settle()
     started = time.perf_counter()
     relayed = 0
-    while enqueued := relay.run_once():
+    while relayed < count:
+        enqueued = relay.run_once()
+        if not enqueued:
+            raise RuntimeError(f"{relayed} of {count} messages were relayed")
         relayed += enqueued
-    if relayed != count:
-        raise RuntimeError(f"{relayed} of {count} messages were relayed")
     return (time.perf_counter() - started) / count
 
 
