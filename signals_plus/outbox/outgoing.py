@@ -100,7 +100,7 @@ class OutboxOutgoing(Writer):
         observing.enqueued(taken)
         for using, published in groupby(taken, key=lambda each: each.using):
             if ids := [each.message_id for each in published if not each.effect]:
-                OutboxTable(using).delete(ids)
+                OutboxTable(using).delete(ids, may_return=True)
 
 
 def reference(receiver: str, using: str, message_id: UUID) -> str:

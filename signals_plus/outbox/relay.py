@@ -176,7 +176,7 @@ class Relay:
             refused = backends[alias].enqueue_many([(each.task, each.payload) for each in some])
         errors = {each.payload: each for each in refused}
         taken = [each for each in some if each.payload not in errors]
-        table.delete(each.message_id for each in taken if each.is_last)
+        table.delete((each.message_id for each in taken if each.is_last), may_return=True)
         table.sent(token, [each.message_id for each in taken if not each.is_last])
         observing.enqueued(taken)
         left = []

@@ -6,15 +6,18 @@ import json
 import time
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.db.models.signals import post_save
+from django.test.utils import CaptureQueriesContext
 
 from signals_plus import Event, receiver_task
 from signals_plus.conf import settings
+from signals_plus.outbox.table import OutboxTable
 from signals_plus.testing import capture_tasks, run_on_commit
-from tests.outbox.conftest import Outbox
+from tests.outbox.conftest import Outbox, committing_tests
 from tests.queues import RecordingBackend
 from tests.testapp.models import Item
 
@@ -225,3 +228,36 @@ class TestCommit:
 
         assert not Item.objects.exists()
         assert connection.get_autocommit()
+
+
+@committing_tests
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="others have no such setting")
+class TestDeleting:
+    """What a queue has may come back after a crash of the server: it is told once more."""
+
+    @pytest.mark.parametrize("durable", ["effect", "publish"])
+    def test_waits_for_the_disk_if_the_work_was_done(
+        self, durable: str, outbox: Outbox, queue: RecordingBackend
+    ) -> None:
+        receiver_task(post_save, sender=Item, durable=durable)(handle)
+
+        with connection.cursor() as cursor, CaptureQueriesContext(connection) as queries:
+            cursor.execute("SET synchronous_commit TO local")
+            with transaction.atomic():
+                Item.objects.create(name="a")
+            for task, payload in queue.enqueued:
+                task.run(payload)
+            cursor.execute("SHOW synchronous_commit")
+            is_left = cursor.fetchone() == ("local",)
+            cursor.execute("RESET synchronous_commit")
+
+        assert is_left
+        (deleting,) = [each["sql"] for each in queries if each["sql"].startswith("DELETE")]
+        assert ("synchronous_commit" in deleting.lower()) == (durable == "publish")
+
+    def test_waits_for_it_within_a_transaction(self, outbox: Outbox) -> None:
+        """That is about more than the message."""
+        with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+            OutboxTable("default").delete([uuid4()], may_return=True)
+
+        assert "synchronous_commit" not in queries[0]["sql"].lower()

@@ -41,6 +41,8 @@ class Dialect(ABC):
     #: The time that is put off for as long as a message has been due, but by no less and no more
     #: than two parameters say.
     put_off: str
+    #: A condition that is true, and lets a statement in autocommit not wait for the server's disk.
+    without_disk: ClassVar[str] = "TRUE"
     #: That a row ``older`` is of the same receiver and key as a row ``m``.
     same_order: ClassVar[str] = (
         "older.receiver = m.receiver AND older.ordering_key = m.ordering_key"

@@ -23,6 +23,7 @@ class PostgreSQL(Dialect):
         "STATEMENT_TIMESTAMP() + LEAST(GREATEST(STATEMENT_TIMESTAMP() - due_since, "
         "%s * INTERVAL '1 second'), %s * INTERVAL '1 second')"
     )
+    without_disk = "SET_CONFIG('synchronous_commit', 'off', TRUE) = 'off'"
     # In words for which the planner takes the index of all three columns. With "=" it takes that of
     # the ids where many messages have few keys, and reads all that are older.
     same_order = (
