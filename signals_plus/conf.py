@@ -118,7 +118,7 @@ class Settings:
     def outbox_max_attempts(self) -> int:
         """``SIGNALS_PLUS_OUTBOX_MAX_ATTEMPTS``: attempts until a message is dead, default 12.
 
-        Some three quarters of an hour: the waits between attempts double from two seconds to ten
+        Some forty minutes: the waits between attempts double from two seconds to ten
         minutes.
         """
         value = self._get("OUTBOX_MAX_ATTEMPTS", 12)
