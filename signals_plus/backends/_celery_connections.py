@@ -115,7 +115,7 @@ class ConfirmedLine(Line):
     def _nacked(self, tag: int, multiple: bool) -> None:
         for message in self._answered(tag, multiple):
             message.error = MessageNacked("the broker answered that it did not take the message")
-            message.is_answer = True
+            message.is_of_queue = True
 
     def _answered(self, tag: int, multiple: bool) -> list[Message]:
         tags = [each for each in self._unanswered if each <= tag] if multiple else [tag]

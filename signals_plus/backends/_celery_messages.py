@@ -70,8 +70,8 @@ class Message:
     error: Exception | None = field(default=None, init=False)
     # Celery would not make it, and the broker was not asked.
     is_objection: bool = field(default=False, init=False)
-    # The broker has answered that it does not take it, or others of its task.
-    is_answer: bool = field(default=False, init=False)
+    # The broker has answered that it does not take what is for its queue.
+    is_of_queue: bool = field(default=False, init=False)
 
     @property
     def is_settled(self) -> bool:

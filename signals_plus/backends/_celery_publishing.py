@@ -146,7 +146,7 @@ class _Call:
             message.error = BrokerNotAskedError(
                 f"it objected to {MAX_BROKEN} messages of this task before"
             )
-            message.is_answer = True
+            message.is_of_queue = True
             return published
 
         def send(line: Line) -> None:
@@ -166,8 +166,9 @@ class _Call:
         if error is None:
             return published
         message.error = error
-        message.is_answer = not self._publisher.is_failure(error)
-        if published and self._line is None and message.is_answer:
+        # To a connection that is refused, no queue has answered.
+        message.is_of_queue = bool(published) and not self._publisher.is_failure(error)
+        if message.is_of_queue and self._line is None:
             self._broken_by[name] += 1
         return published
 

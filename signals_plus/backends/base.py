@@ -42,15 +42,15 @@ class Refused(NamedTuple):
     has added to it, would make no message. What the queue itself answers is none, such as that it
     is full: it may well take it later.
 
-    ``is_answer``: it is about this task's queue, which does not take it now, as one that is full.
-    Other queues may. A broker that does not answer takes nothing of anybody.
+    ``is_of_queue``: it is about this task's queue, which does not take it now, as one that is full.
+    Others may take theirs. A broker that does not answer takes nothing of anybody.
     """
 
     task: Task
     payload: str
     error: BackendError
     is_objection: bool = False
-    is_answer: bool = False
+    is_of_queue: bool = False
 
 
 class BaseBackend(ABC):

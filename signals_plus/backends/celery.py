@@ -116,7 +116,9 @@ class CeleryBackend(BaseBackend):
             if isinstance(target, Target):
                 outgoing.append(Message(target, payload))
             else:
-                refused.append(Refused(task, payload, self._error(target)))
+                is_of_queue = isinstance(target, InvalidReceiverError)
+                error = self._error(target)
+                refused.append(Refused(task, payload, error, is_of_queue=is_of_queue))
         if outgoing:
             self._publisher(outgoing[0].target.celery_task.app).publish(outgoing)
         return refused + [
@@ -125,7 +127,7 @@ class CeleryBackend(BaseBackend):
                 each.payload,
                 self._error(each.error),
                 is_objection=each.is_objection,
-                is_answer=each.is_answer,
+                is_of_queue=each.is_of_queue,
             )
             for each in outgoing
             if each.error is not None

@@ -175,12 +175,12 @@ class DjangoQBackend(BaseBackend):
         if error is None:
             return []
         was_asked = not isinstance(error, BrokerNotAskedError)
-        is_answer = was_asked and not self._broker.is_failure(error)
-        if len(part) > 1 and is_answer:
+        is_of_queue = was_asked and not self._broker.is_failure(error)
+        if len(part) > 1 and is_of_queue:
             # It took nothing, and may object to just one of them.
             return [refused for each in part for refused in self._write([each], turns)]
         return [
-            Refused(each.task, each.payload, self._error(error), is_answer=is_answer)
+            Refused(each.task, each.payload, self._error(error), is_of_queue=is_of_queue)
             for each in part
         ]
 

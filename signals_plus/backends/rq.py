@@ -145,8 +145,8 @@ class RQBackend(BaseBackend):
         cause = outcome.error if isinstance(outcome, Objection) else outcome
         error = BackendError(self.alias, f"could not publish: {described(cause)}")
         error.__cause__ = cause
-        is_answer = not is_objection and not isinstance(cause, (*FAILURES, BrokerNotAskedError))
-        return Refused(*message, error, is_objection, is_answer)
+        is_of_queue = not is_objection and not isinstance(cause, (*FAILURES, BrokerNotAskedError))
+        return Refused(*message, error, is_objection, is_of_queue)
 
 
 def _queues() -> Mapping[str, Mapping[str, Any]]:

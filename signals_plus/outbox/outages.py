@@ -38,6 +38,9 @@ class Outages:
     def __iter__(self) -> Iterator[str]:
         return (f"{self._kind} {alias!r}" for alias in self._failures)
 
+    def __contains__(self, alias: str) -> bool:
+        return alias in self._failures
+
     def is_pausing(self, alias: str) -> bool:
         return self._clock() < self._until.get(alias, 0)
 
@@ -71,7 +74,7 @@ class QueueOutages:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._backends = Outages("Backend", clock)
-        self._receivers = Outages("Queue of", clock, fails="takes nothing", works="takes messages")
+        self._receivers = Outages("Queue of", clock, fails="refuses", works="accepts")
 
     def __iter__(self) -> Iterator[str]:
         yield from self._backends
@@ -86,11 +89,17 @@ class QueueOutages:
 
         Return for how many seconds to leave those alone.
         """
-        if refused and not took and not any(each.is_answer for each in refused.values()):
-            return self._backends.note(alias, next(iter(refused.values())).error)
-        if took or refused:
+        if took or any(each.is_of_queue for each in refused.values()):
             self._backends.end(alias)
-        for name in took - refused.keys():
+        elif any(name not in self._receivers for name in refused):
+            return self._backends.note(alias, next(iter(refused.values())).error)
+        pause = 0.0
+        for name, refusal in refused.items():
+            if name in took:  # as much as it has room for
+                logger.warning("Queue of %r did not take all: %s", name, refusal.error)
+                pause = LONGEST_PAUSE
+            else:
+                pause = max(pause, self._receivers.note(name, refusal.error))
+        for name in took:
             self._receivers.end(name)
-        pauses = [self._receivers.note(name, each.error) for name, each in refused.items()]
-        return max(pauses, default=0)
+        return pause

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from django.db import DatabaseError, InterfaceError, connections
+from django.utils.functional import partition
 
 from ..backends.handler import backends
 from ..conf import settings
@@ -63,7 +64,7 @@ class Relay:
         self.enqueued = 0
 
     @property
-    def failing(self) -> list[str]:
+    def unusable(self) -> list[str]:
         """What could not be used when it was last tried: databases, backends, some queues."""
         return [*self._databases, *self._queues]
 
@@ -83,7 +84,7 @@ class Relay:
     def drain(self, *, seconds: float = math.inf) -> None:
         """Relay until nothing is due, or so many seconds have passed.
 
-        What is due and waits for what is ``failing`` is left.
+        What is due and waits for what is ``unusable`` is left.
         """
         until = self._clock() + seconds
         while not self._stopping.is_set() and self._clock() < until:
@@ -159,15 +160,19 @@ class Relay:
         prepared = [*deliveries(table, claimed, suspects=suspects)]
         done = enqueued = 0
         for some in together(prepared):
-            if self._stopping.is_set() or self._clock() > until:
+            # The first ones in any case: it may be a database that takes so long.
+            if self._stopping.is_set() or (done and self._clock() > until):
                 release(table, token, prepared[done:], wait=0)
                 break
-            if self._queues.is_pausing(some[0].backend):  # by now
-                release(table, token, some, wait=0)
-            else:
-                enqueued += self._enqueue_together(table, token, some)
+            free, pausing = partition(self._is_pausing, some)  # by now
+            release(table, token, pausing, wait=0)
+            if free:
+                enqueued += self._enqueue_together(table, token, free)
             done += len(some)
         return enqueued
+
+    def _is_pausing(self, delivery: Delivery) -> bool:
+        return self._queues.is_pausing(delivery.backend, of=delivery.task.name)
 
     def _enqueue_together(self, table: OutboxTable, token: str, some: Sequence[Delivery]) -> int:
         alias = some[0].backend

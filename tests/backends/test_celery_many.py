@@ -382,7 +382,7 @@ class TestBrokerThatCannotBe:
 
         assert [each.payload for each in refused] == texts(messages)
         assert "No such transport: nosuch" in str(refused[0].error)
-        assert not any(each.is_objection for each in refused)
+        assert not any(each.is_objection or each.is_of_queue for each in refused)
 
 
 @each_broker
@@ -488,7 +488,7 @@ class TestManyMessages:
         took = seconds(lambda: refused.extend(enqueue(*messages)))
 
         assert [each.payload for each in refused] == texts(messages)
-        assert not any(each.is_objection or each.is_answer for each in refused)
+        assert not any(each.is_objection or each.is_of_queue for each in refused)
         assert took < 10
 
 
@@ -511,8 +511,19 @@ class TestObjection:
         assert gate.accepted == 1
         assert {each.payload for each in refused} == set(texts(numbered(a, 60))) - set(sent)
         assert not any(each.is_objection for each in refused)  # the queue is worked off some time
-        assert all(each.is_answer for each in refused)
+        assert all(each.is_of_queue for each in refused)
         assert payloads_in(url, app.conf.task_default_queue) == texts(numbered(b, 60))
+
+    def test_of_rabbitmq_to_the_login_is_not_one_of_a_queue(self, make_app: MakeApp) -> None:
+        stranger = Connection(broker_url("amqp")).clone(userid="nobody", password="wrong")
+        make_app(stranger.as_uri(include_password=True))
+        messages = numbered(make_task("shop.login"), 3)
+
+        refused = enqueue(*messages)
+
+        assert [each.payload for each in refused] == texts(messages)
+        assert "ACCESS_REFUSED" in str(refused[0].error)
+        assert not any(each.is_objection or each.is_of_queue for each in refused)
 
     def test_of_rabbitmq_to_the_queue_costs_few_connections(self, make_app: MakeApp) -> None:
         """It closes the channel when the queue exists with other arguments."""
@@ -528,7 +539,7 @@ class TestObjection:
             refused = enqueue(*mixed)
 
         assert [each.payload for each in refused] == texts(numbered(a, 200))
-        assert all(each.is_answer for each in refused)
+        assert all(each.is_of_queue for each in refused)
         assert gate.accepted < 30
         assert payloads_in(url, app.conf.task_default_queue) == texts(numbered(b, 200))
         payloads_in(url, other)
@@ -559,7 +570,7 @@ class TestObjection:
         left = [each.payload for each in refused]
         assert left
         assert not any(each.is_objection for each in refused)
-        assert all(each.is_answer for each in refused)
+        assert all(each.is_of_queue for each in refused)
         assert before == texts(numbered(a, 200))[: len(before)]
         assert left == texts(numbered(a, 200))[-len(left) :]
         assert len(set(before) & set(left)) <= 100

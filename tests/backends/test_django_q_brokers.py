@@ -119,7 +119,7 @@ class TestRedis:
 
         assert [each.payload for each in refused] == ["1", "3"]
         assert all("wrong kind of value" in str(each.error) for each in refused)
-        assert all(each.is_answer for each in refused)
+        assert all(each.is_of_queue for each in refused)
         assert arrived(f"{cluster}-2") == ["2"]
 
     def test_leaves_no_connection_behind(self, use: Use, cluster: str) -> None:
@@ -240,4 +240,4 @@ class TestOtherBrokers:
         assert [each.payload for each in refused] == ["object", "3"]
         assert "too large" in str(refused[0].error)
         assert "BrokerNotAskedError" in str(refused[1].error)
-        assert not any(each.is_answer for each in refused)
+        assert not any(each.is_of_queue for each in refused)

@@ -587,7 +587,7 @@ class TestMany:
 
         assert refused(found) == ["1", "3"]
         assert "WRONGTYPE" in str(found[0].error)
-        assert all(each.is_answer for each in found)
+        assert all(each.is_of_queue for each in found)
         assert project.payloads(project.other) == ["2"]
         backend.enqueue(here, "it is asked again at once")
 
@@ -625,7 +625,7 @@ class TestMany:
         assert refused(found) == ["3", "4", "5"]
         assert {str(each.error.__cause__) for each in found} == {"enough is waiting"}
         assert {each.is_objection for each in found} == {True}
-        assert {each.is_answer for each in found} == {False}
+        assert {each.is_of_queue for each in found} == {False}
 
     def test_of_a_job_class_that_asks_redis(self, project: Project, settings: Any) -> None:
         settings.RQ = {"JOB_CLASS": "tests.rq_project.AskingJob"}
@@ -645,7 +645,7 @@ class TestMany:
         found = backend.enqueue_many(numbered(task, 3))
 
         assert refused(found) == ["0", "1", "2"]
-        assert {each.is_objection or each.is_answer for each in found} == {False}
+        assert {each.is_objection or each.is_of_queue for each in found} == {False}
 
     def test_when_redis_goes_away_among_them(self, project: Project, gate: Gate) -> None:
         """What it has taken is not refused, and the rest is, each by itself."""

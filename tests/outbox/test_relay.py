@@ -150,7 +150,7 @@ class TestQueueThatIsDown:
 
         assert relay.enqueued == len(queues["second"].enqueued) == 3
         assert len(queues["default"].calls) == 1
-        assert relay.failing == ["Backend 'default'"]
+        assert relay.unusable == ["Backend 'default'"]
         waiting = Message.objects.filter(receiver=NAME).order_by("id")
         assert [each.attempts for each in waiting] == [0, 1, 0, 1, 0, 1, 0]
         assert waiting.filter(claimed_by="").count() == 7 - 2  # but for one batch, not claimed
@@ -177,7 +177,7 @@ class TestQueueThatIsDown:
         relay.drain()
 
         assert len(queues["default"].enqueued) == 7
-        assert relay.failing == []
+        assert relay.unusable == []
 
     def test_does_not_keep_the_relay_busy(self, queues: dict[str, RecordingBackend]) -> None:
         now = [0.0]
@@ -208,7 +208,7 @@ class Broken:
     def take_some(self, messages: Sequence[tuple[Task, str]]) -> list[Refused]:
         error = BackendError("default", "objects")
         refused = [
-            Refused(task, payload, error, is_answer=self.answers)
+            Refused(task, payload, error, is_of_queue=self.answers)
             for task, payload in messages
             if task.name == "broken" and not self.is_mended
         ]
@@ -246,13 +246,13 @@ class TestQueueThatIsBroken:
         relay.drain()
 
         assert [task.name for task, _ in queue.enqueued] == [NAME] * 4
-        assert relay.failing == ["Queue of 'broken'"]
+        assert relay.unusable == ["Queue of 'broken'"]
         waiting = Message.objects.filter(
             receiver="broken", attempts=0, claimed_by__startswith="sent:"
         )
         assert waiting.count() == 3
         assert caplog.messages == [
-            "Queue of 'broken' takes nothing, messages wait: Backend 'default' objects"
+            "Queue of 'broken' refuses, messages wait: Backend 'default' objects"
         ]
 
     def test_and_has_the_oldest_does_not_either(
@@ -274,7 +274,7 @@ class TestQueueThatIsBroken:
         relay.drain()
 
         assert [task.name for task, _ in queue.enqueued] == [NAME] * 2
-        assert relay.failing == ["Queue of 'broken'"]
+        assert relay.unusable == ["Queue of 'broken'"]
         assert len(broken.refused) == 2
 
         broken.is_mended = True
@@ -282,12 +282,70 @@ class TestQueueThatIsBroken:
         make_due("broken")
         relay.drain()
 
-        assert relay.failing == []
+        assert relay.unusable == []
         assert [task.name for task, _ in queue.enqueued[2:]] == ["broken"] * 7
         assert caplog.messages == [
-            "Queue of 'broken' takes nothing, messages wait: Backend 'default' objects",
-            "Queue of 'broken' takes messages again, after 1 failures in 10 s",
+            "Queue of 'broken' refuses, messages wait: Backend 'default' objects",
+            "Queue of 'broken' accepts again, after 1 failures in 10 s",
         ]
+
+    @pytest.mark.parametrize("answers", [True, False])
+    def test_is_no_reason_to_ask_for_the_rest_of_a_batch(
+        self, answers: bool, broken: Broken, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Which goes out in several parts, if it is published."""
+        monkeypatch.setattr("signals_plus.outbox.deliveries.PUBLISHED_TOGETHER", 2)
+        broken.answers = answers
+        for _ in range(6):
+            write(receiver="broken", effect=False)
+
+        Relay(["default"], clock=lambda: 0.0).run_once()
+
+        assert len(broken.refused) == 2
+        left = Message.objects.filter(attempts=0, claimed_by__startswith="sent:")
+        assert left.filter(due_at__lt=Moment(5)).count() == 6
+
+    def test_is_not_taken_for_the_broker_afterwards(
+        self, broken: Broken, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Though nobody says so, and its messages alone are due."""
+        broken.answers = False
+        now = [0.0]
+        relay = Relay(["default"], clock=lambda: now[0])
+        write(receiver="broken")
+        write()
+        relay.drain()
+        for _ in range(3):
+            now[0] += 10
+            make_due("broken")
+            relay.drain()
+
+        assert relay.unusable == ["Queue of 'broken'"]
+        assert len(broken.refused) == 4
+        assert len(caplog.messages) == 1
+
+    def test_takes_what_it_has_room_for(
+        self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is worked off all the time: those that it refuses wait, those behind them do not."""
+        monkeypatch.setattr("signals_plus.outbox.relay.BATCH", 2)
+        take = queue.enqueue_many
+
+        def take_first(messages: Sequence[tuple[Task, str]]) -> list[Refused]:
+            take(messages[:1])
+            error = BackendError("default", "is full")
+            return [Refused(*each, error, is_of_queue=True) for each in messages[1:]]
+
+        monkeypatch.setattr(queue, "enqueue_many", take_first)
+        for _ in range(12):
+            write()
+
+        relay = Relay(["default"], clock=lambda: 0.0)
+        relay.drain()
+
+        assert len(queue.enqueued) == 6
+        assert relay.unusable == []
+        assert Message.objects.filter(due_at__gt=Moment(5), due_at__lt=Moment(15)).count() == 6
 
     def test_is_asked_ever_more_rarely(self, broken: Broken) -> None:
         now = [0.0]
@@ -337,6 +395,26 @@ class TestBacklog:
         assert len(queue.enqueued) == 81
         assert looks.count(False) > 40
         assert looks.count(True) <= 1 + 40 / 9 + 4
+
+    def test_of_a_slow_database_gets_smaller_all_the_same(
+        self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch, settings: Any
+    ) -> None:
+        """To claim takes longer than what is claimed is kept."""
+        settings.SIGNALS_PLUS_OUTBOX_GRACE = 30
+        now = [0.0]
+        claim = OutboxTable.claim
+
+        def claim_slowly(*arguments: Any, **options: Any) -> Any:
+            now[0] += 31
+            return claim(*arguments, **options)
+
+        monkeypatch.setattr(OutboxTable, "claim", claim_slowly)
+        for _ in range(4):
+            write()
+
+        Relay(["default"], clock=lambda: now[0]).drain()
+
+        assert len(queue.enqueued) == 4
 
     def test_of_a_relay_that_was_stopped_is_given_back(
         self, queue: RecordingBackend, monkeypatch: pytest.MonkeyPatch, settings: Any

@@ -325,11 +325,11 @@ class TestRelay:
 
         with _read_only():
             assert relay.run_once() == 0
-        assert relay.failing == ["Database 'default'"]
+        assert relay.unusable == ["Database 'default'"]
         now[0] += 10
         assert relay.run_once() == 1
 
-        assert relay.failing == []
+        assert relay.unusable == []
         assert project.work() == 0
         assert project.effects() == ["a"]
 

@@ -39,8 +39,8 @@ class Command(OutboxCommand):
             else:
                 relay.run()
         self._say(f"Relay {relay.name} ends: {counted(relay.enqueued)} enqueued.")
-        if options["once"] and relay.failing:
-            raise CommandError(f"Messages may wait: could not use {', '.join(relay.failing)}.")
+        if options["once"] and relay.unusable:
+            raise CommandError(f"Messages may wait: could not use {', '.join(relay.unusable)}.")
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
