@@ -80,7 +80,7 @@ class QueueOutages:
         yield from self._backends
         yield from self._receivers
 
-    def is_pausing(self, alias: str, *, of: str = "") -> bool:
+    def is_pausing(self, alias: str, *, of: str) -> bool:
         """Tell whether to leave alone a backend, or the queue of a receiver there."""
         return self._backends.is_pausing(alias) or self._receivers.is_pausing(of)
 

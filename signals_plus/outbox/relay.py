@@ -131,7 +131,7 @@ class Relay:
     def _relay_claimed(
         self, table: OutboxTable, token: str, limit: int, *, suspects: bool = False
     ) -> tuple[int, int]:
-        """Claim some and enqueue them; return how many that were."""
+        """Return how many could be claimed, and how many of these were enqueued."""
         if self._stopping.is_set():
             return 0, 0
         # Those of a queue that is down would take the places of others.
@@ -156,7 +156,7 @@ class Relay:
         until: float,
         suspects: bool,
     ) -> int:
-        """Enqueue what is claimed, ``until`` when nobody else can have it."""
+        """Enqueue what nobody else can claim ``until`` then; return how many that were."""
         prepared = [*deliveries(table, claimed, suspects=suspects)]
         done = enqueued = 0
         for some in together(prepared):
