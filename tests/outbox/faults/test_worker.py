@@ -115,7 +115,8 @@ class TestCopies:
         if is_relayed:
             project.make_due()
             project.relay()
-        Message.objects.update(attempts=MAX_ATTEMPTS - attempts_left)
+        # Due: or it would be one that has failed, and whose time has not come.
+        Message.objects.update(attempts=MAX_ATTEMPTS - attempts_left, due_at=F("created_at"))
         pk = Message.objects.get().pk
         (line, *_) = project.queue.take()
         start = threading.Barrier(6)
