@@ -52,6 +52,7 @@ class Outages:
             self._since[alias] = self._clock()
             text = " ".join(str(error).split())  # those of databases have several lines
             logger.warning("%s %r %s, messages wait: %s", self._kind, alias, self._fails, text)
+        # After hours no float could hold the power.
         pause = min(2.0 ** min(failures, 10) / 2, LONGEST_PAUSE)
         self._until[alias] = self._clock() + pause
         return pause
@@ -91,6 +92,7 @@ class QueueOutages:
         """
         if took or any(each.is_of_queue for each in refused.values()):
             self._backends.end(alias)
+        # What was refused while others were taken says nothing of the broker.
         elif any(name not in self._receivers for name in refused):
             return self._backends.note(alias, next(iter(refused.values())).error)
         pause = 0.0
